@@ -1,0 +1,229 @@
+package orders
+
+import (
+	"encoding/json"
+	"fmt"
+)
+
+// Effect is something that we owe the world after a commit. Each one is safe to carry out twice.
+type Effect interface {
+	// Lane names the queue: rows of one order and lane go out in order, lanes don't wait for each other.
+	Lane() Lane
+}
+
+// Lane separates what may not wait for each other: money never waits for a relay.
+type Lane string
+
+// The lanes of an order.
+const (
+	MoneyLane   Lane = "money"   // hold invoices and payouts
+	MessageLane Lane = "message" // to the parties
+	BookLane    Lane = "book"    // the public order event
+)
+
+// Action is what a message from us says, spelled as on the wire.
+type Action string
+
+// The actions that we send.
+const (
+	SayNewOrder            Action = "new-order"
+	SayPayInvoice          Action = "pay-invoice"
+	SayAddInvoice          Action = "add-invoice"
+	SayWaitingSellerToPay  Action = "waiting-seller-to-pay"
+	SayWaitingBuyerInvoice Action = "waiting-buyer-invoice"
+	SayBuyerTookOrder      Action = "buyer-took-order"
+	SayHoldAccepted        Action = "hold-invoice-payment-accepted"
+	SayHoldSettled         Action = "hold-invoice-payment-settled"
+	SayHoldCanceled        Action = "hold-invoice-payment-canceled"
+	SayFiatSentOk          Action = "fiat-sent-ok"
+	SayReleased            Action = "released"
+	SayPurchaseCompleted   Action = "purchase-completed"
+	SayPaymentFailed       Action = "payment-failed"
+	SayInvoiceUpdated      Action = "invoice-updated"
+	SayCanceled            Action = "canceled"
+	SayCoopByYou           Action = "cooperative-cancel-initiated-by-you"
+	SayCoopByPeer          Action = "cooperative-cancel-initiated-by-peer"
+	SayCoopAccepted        Action = "cooperative-cancel-accepted"
+	SayRate                Action = "rate"
+	SayRateReceived        Action = "rate-received"
+	SayCantDo              Action = "cant-do"
+)
+
+// Letter is a message to one trade key. Sealing it is a pure function of this value, so that a repeat is the same
+// event and relays drop it.
+type Letter struct {
+	To      PubKey  `json:"to"`
+	Way     Way     `json:"way"`
+	Action  Action  `json:"action"`
+	Order   OrderID `json:"order"` // zero: the message names none
+	Request *uint64 `json:"request,omitempty"`
+	Index   *int64  `json:"index,omitempty"`
+	At      int64   `json:"at"`
+	Seed    Seed    `json:"seed"`
+	// At most one group of the following is set.
+	View    *OrderView     `json:"view,omitempty"`
+	Bolt11  string         `json:"bolt11,omitempty"` // with View: a payment request
+	Peer    *PeerView      `json:"peer,omitempty"`
+	Reason  Reason         `json:"reason,omitempty"`
+	Failure *PayoutFailure `json:"failure,omitempty"`
+	Points  int64          `json:"points,omitempty"`
+}
+
+// OrderView is an order as one receiver may see it. Amount is the sats that concern the receiver.
+type OrderView struct {
+	ID            OrderID `json:"id"`
+	Kind          Kind    `json:"kind"`
+	Status        string  `json:"status"`
+	Amount        Sats    `json:"amount"`
+	Fiat          Fiat    `json:"fiat"`
+	PaymentMethod string  `json:"payment_method"`
+	Premium       int64   `json:"premium"`
+	BuyerTrade    *PubKey `json:"buyer_trade,omitempty"`
+	SellerTrade   *PubKey `json:"seller_trade,omitempty"`
+	BuyerInvoice  string  `json:"buyer_invoice,omitempty"`
+	CreatedAt     *int64  `json:"created_at,omitempty"`
+	ExpiresAt     *int64  `json:"expires_at,omitempty"`
+}
+
+// PeerView names the other party or, with a zero key, tells its reputation only.
+type PeerView struct {
+	Trade    PubKey    `json:"trade"`
+	Standing *Standing `json:"standing,omitempty"`
+}
+
+// PayoutFailure tells the buyer how often and how soon (seconds) the payout will be tried again.
+type PayoutFailure struct {
+	Attempts int `json:"attempts"`
+	Interval int `json:"interval"`
+}
+
+// Announcement is the public order event (NIP-69) with everything that goes into it.
+type Announcement struct {
+	Order         OrderID   `json:"order"`
+	Kind          Kind      `json:"kind"`
+	Status        string    `json:"status"` // tag "s"
+	Amount        Sats      `json:"amount"`
+	Fiat          Fiat      `json:"fiat"`
+	PaymentMethod string    `json:"payment_method"`
+	Premium       int64     `json:"premium"`
+	Standing      *Standing `json:"standing,omitempty"` // of the maker, while pending
+	ExpiresAt     int64     `json:"expires_at"`
+	Expiration    int64     `json:"expiration"` // NIP-40
+	Stamp         int64     `json:"stamp"`      // created_at; rises with every announcement of one order
+}
+
+// CreateHold asks the node for the hold invoice of that hash; what it needs stands in the Hold.
+type CreateHold struct {
+	Hash        Hash   `json:"hash"`
+	Description string `json:"description"`
+	Expiry      int64  `json:"expiry"` // seconds in which it can be paid
+}
+
+// SettleHold gives the node the preimage.
+type SettleHold struct {
+	Hash Hash `json:"hash"`
+}
+
+// CancelHold gives the money back to the seller, or makes the invoice unpayable.
+type CancelHold struct {
+	Hash Hash `json:"hash"`
+}
+
+// Pay pays the buyer. Began and Session are the in-flight marker: they are committed before the node is asked to pay.
+type Pay struct {
+	Invoice string `json:"invoice"`
+	Hash    Hash   `json:"hash"`
+	Amount  Msats  `json:"amount_msat"`
+	MaxFee  Msats  `json:"max_fee_msat"`
+	Attempt int    `json:"attempt"` // from 1
+	// Began is when the node was first asked to pay in this attempt, unix seconds; 0 = not yet.
+	Began int64 `json:"began,omitempty"`
+	// Session names the run of the node in which that was: a call cannot outlive it.
+	Session string `json:"session,omitempty"`
+}
+
+// Alert is for the operator.
+type Alert struct {
+	Text string `json:"text"`
+}
+
+func (Letter) Lane() Lane       { return MessageLane }
+func (Announcement) Lane() Lane { return BookLane }
+func (CreateHold) Lane() Lane   { return MoneyLane }
+func (SettleHold) Lane() Lane   { return MoneyLane }
+func (CancelHold) Lane() Lane   { return MoneyLane }
+func (Pay) Lane() Lane          { return MoneyLane }
+func (Alert) Lane() Lane        { return MoneyLane }
+
+// Row is one effect in the outbox.
+type Row struct {
+	Number    uint64  `json:"-"` // key; rows go out by it
+	Order     OrderID `json:"order"`
+	NotBefore int64   `json:"not_before,omitempty"` // unix seconds
+	Effect    Effect  `json:"-"`
+}
+
+type rowJSON struct {
+	Order     OrderID         `json:"order"`
+	NotBefore int64           `json:"not_before,omitempty"`
+	Kind      string          `json:"kind"`
+	Effect    json.RawMessage `json:"effect"`
+}
+
+// effectKinds gives each effect the name under which it is stored. Names are for ever.
+var effectKinds = map[string]func() Effect{
+	"letter":       func() Effect { return &Letter{} },
+	"announcement": func() Effect { return &Announcement{} },
+	"create-hold":  func() Effect { return &CreateHold{} },
+	"settle-hold":  func() Effect { return &SettleHold{} },
+	"cancel-hold":  func() Effect { return &CancelHold{} },
+	"pay":          func() Effect { return &Pay{} },
+	"alert":        func() Effect { return &Alert{} },
+}
+
+func effectKind(e Effect) string {
+	switch e.(type) {
+	case *Letter:
+		return "letter"
+	case *Announcement:
+		return "announcement"
+	case *CreateHold:
+		return "create-hold"
+	case *SettleHold:
+		return "settle-hold"
+	case *CancelHold:
+		return "cancel-hold"
+	case *Pay:
+		return "pay"
+	case *Alert:
+		return "alert"
+	}
+	panic(fmt.Sprintf("orders: effect %T has no name", e))
+}
+
+// MarshalJSON writes the row with the name of its effect.
+func (r Row) MarshalJSON() ([]byte, error) {
+	body, err := json.Marshal(r.Effect)
+	if err != nil {
+		return nil, err
+	}
+	return json.Marshal(rowJSON{r.Order, r.NotBefore, effectKind(r.Effect), body})
+}
+
+// UnmarshalJSON reads what MarshalJSON wrote.
+func (r *Row) UnmarshalJSON(b []byte) error {
+	var j rowJSON
+	if err := json.Unmarshal(b, &j); err != nil {
+		return err
+	}
+	mk, ok := effectKinds[j.Kind]
+	if !ok {
+		return fmt.Errorf("outbox row: unknown effect %q", j.Kind)
+	}
+	e := mk()
+	if err := json.Unmarshal(j.Effect, e); err != nil {
+		return fmt.Errorf("outbox row %s: %w", j.Kind, err)
+	}
+	r.Order, r.NotBefore, r.Effect = j.Order, j.NotBefore, e
+	return nil
+}

@@ -1,0 +1,204 @@
+package orders
+
+// On names what happened.
+type On string
+
+// Everything that can happen to an order. The first group are clients' messages, spelled as on the wire.
+const (
+	OnNewOrder   On = "new-order"
+	OnTakeSell   On = "take-sell"
+	OnTakeBuy    On = "take-buy"
+	OnAddInvoice On = "add-invoice"
+	OnFiatSent   On = "fiat-sent"
+	OnRelease    On = "release"
+	OnCancel     On = "cancel"
+	OnRateUser   On = "rate-user"
+	OnOther      On = "other" // a well-formed request that this server does not serve
+
+	OnHoldCreated    On = "hold-created"
+	OnHoldAccepted   On = "hold-accepted"
+	OnHoldSettled    On = "hold-settled"
+	OnHoldCanceled   On = "hold-canceled"
+	OnPayoutPaid     On = "payout-paid"
+	OnPayoutFailed   On = "payout-failed"
+	OnDeadline       On = "deadline"
+	OnEscrowDeadline On = "escrow-deadline"
+)
+
+// Ons lists every input, in the order of the constants.
+var Ons = []On{
+	OnNewOrder, OnTakeSell, OnTakeBuy, OnAddInvoice, OnFiatSent, OnRelease, OnCancel, OnRateUser, OnOther,
+	OnHoldCreated, OnHoldAccepted, OnHoldSettled, OnHoldCanceled, OnPayoutPaid, OnPayoutFailed, OnDeadline,
+	OnEscrowDeadline,
+}
+
+// Input is one thing that happened, with everything needed to decide on it: the engine reads no clock, no random
+// source and no network. The same input gives the same bytes, however often it is done.
+type Input struct {
+	// ID is the same whenever the same thing is reported again: the event id of a message, or NodeID's result.
+	ID [32]byte
+	// At is the time of the input, unix seconds. For a message it is when we took it in hand.
+	At int64
+	// Seed feeds ids, preimages and nonces. Fresh random bytes for each new input.
+	Seed Seed
+	// Act is what happened.
+	Act Act
+
+	// From, Order, Request and Index are those of a client's message.
+	From    Sender
+	Order   OrderID
+	Request *uint64
+	Index   *int64
+	// Closed is set while no escrow can be made; new orders and takes are refused, trades under way go on.
+	Closed bool
+}
+
+// Sender is who wrote a message. All of it was proved by the transport.
+type Sender struct {
+	Trade    PubKey
+	Identity PubKey // equals Trade in full-privacy mode
+	Way      Way
+}
+
+// Private reports full-privacy mode.
+func (s Sender) Private() bool { return s.Trade == s.Identity }
+
+// Act is the part of an input that differs from kind to kind.
+type Act interface{ On() On }
+
+// Terms are what the maker asks for. Amounts are as received and unchecked.
+type Terms struct {
+	Kind          Kind
+	Amount        Sats // 0 asks for the market price
+	FiatCode      string
+	FiatAmount    int64
+	Min, Max      *int64
+	PaymentMethod string
+	Premium       int64
+	ExpiresAt     int64 // 0 = the server's default
+}
+
+// Invoice is a payout invoice as the node decoded it.
+type Invoice struct {
+	Bolt11  string
+	Problem string // why it cannot be used at all: not an invoice, wrong network, ours, …; else empty
+	Hash    Hash
+	Amount  Msats // 0 = the payer chooses
+	Expires int64 // unix seconds
+	CLTV    int64 // the payee's min_final_cltv_expiry, blocks (BOLT 11)
+}
+
+// The acts of clients. Invoice is nil where the client gave none.
+type (
+	// NewOrder publishes an order.
+	NewOrder struct {
+		Terms   Terms
+		Invoice *Invoice
+	}
+	// TakeSell takes a sell order; the sender becomes the buyer.
+	TakeSell struct {
+		Invoice *Invoice
+		Fiat    *int64 // slice of a range order
+	}
+	// TakeBuy takes a buy order; the sender becomes the seller.
+	TakeBuy struct {
+		Fiat *int64
+	}
+	// AddInvoice gives or replaces the payout invoice.
+	AddInvoice struct{ Invoice *Invoice }
+	// SendFiat says that the buyer has paid the fiat.
+	SendFiat struct{}
+	// Release is the seller's word that frees the escrow.
+	Release struct{}
+	// Cancel asks for the end of the order.
+	Cancel struct{}
+	// RateUser gives the other party 1…5 points.
+	RateUser struct{ Points int64 }
+	// Other is a request that this server does not serve, and the reason that its sender hears.
+	Other struct {
+		Action string
+		Reason Reason
+	}
+)
+
+// The acts of the node.
+type (
+	// HoldCreated: the hold invoice exists at the node and can be shown.
+	HoldCreated struct {
+		Hash   Hash
+		Bolt11 string
+	}
+	// HoldIsAccepted: the whole amount is held.
+	HoldIsAccepted struct {
+		Hash      Hash
+		Held      Msats
+		MinExpiry uint32
+	}
+	// HoldIsSettled: the node has proved that the preimage was accepted.
+	HoldIsSettled struct{ Hash Hash }
+	// HoldIsCanceled: nothing is held and nothing ever will be.
+	HoldIsCanceled struct {
+		Hash Hash
+		Why  string
+	}
+	// PayoutPaid: the buyer's invoice is paid.
+	PayoutPaid struct {
+		Hash     Hash
+		Preimage Preimage
+		Fee      Msats // routing
+	}
+	// PayoutFailed: this attempt cannot succeed any more. Fatal: nor can another one on the same invoice.
+	PayoutFailed struct {
+		Hash  Hash
+		Why   string
+		Fatal bool
+	}
+	// DeadlineReached: the time of the order's present status is over.
+	DeadlineReached struct{ Deadline int64 }
+	// EscrowEnding: the hold comes too near to its CLTV expiry to be left alone.
+	EscrowEnding struct {
+		Hash   Hash
+		Height uint32
+	}
+)
+
+func (NewOrder) On() On        { return OnNewOrder }
+func (TakeSell) On() On        { return OnTakeSell }
+func (TakeBuy) On() On         { return OnTakeBuy }
+func (AddInvoice) On() On      { return OnAddInvoice }
+func (SendFiat) On() On        { return OnFiatSent }
+func (Release) On() On         { return OnRelease }
+func (Cancel) On() On          { return OnCancel }
+func (RateUser) On() On        { return OnRateUser }
+func (Other) On() On           { return OnOther }
+func (HoldCreated) On() On     { return OnHoldCreated }
+func (HoldIsAccepted) On() On  { return OnHoldAccepted }
+func (HoldIsSettled) On() On   { return OnHoldSettled }
+func (HoldIsCanceled) On() On  { return OnHoldCanceled }
+func (PayoutPaid) On() On      { return OnPayoutPaid }
+func (PayoutFailed) On() On    { return OnPayoutFailed }
+func (DeadlineReached) On() On { return OnDeadline }
+func (EscrowEnding) On() On    { return OnEscrowDeadline }
+
+// hashOf returns the payment hash that an act of the node is about.
+func hashOf(a Act) (Hash, bool) {
+	switch a := a.(type) {
+	case HoldCreated:
+		return a.Hash, true
+	case HoldIsAccepted:
+		return a.Hash, true
+	case HoldIsSettled:
+		return a.Hash, true
+	case HoldIsCanceled:
+		return a.Hash, true
+	case EscrowEnding:
+		return a.Hash, true
+	}
+	return Hash{}, false
+}
+
+// NodeID makes the stable id of an input that comes from the node or a timer: the same subject and act, the same id.
+func NodeID(on On, subject []byte, more ...[]byte) [32]byte {
+	var s Seed
+	return s.Derive("input "+string(on), append([][]byte{subject}, more...)...)
+}
