@@ -1,0 +1,13 @@
+// Package nostrio is the exchange's side of Nostr: the message codec, the two transports, the relays, the spam gate and
+// the events that a node publishes.
+//
+// A message goes this way:
+//
+//	relay → Pool (dedupe) → Gate (cheap to dear) → Incoming → the exchange
+//	relay ← Pool.Publish  ← Seal                 ← Message  ← the exchange
+//
+// The files:
+//
+//	message.go action.go payload.go uuid.go   what a message is
+//	scan.go decode.go encode.go shape.go      strict JSON in, canonical JSON out, which payload an action needs
+package nostrio
