@@ -294,11 +294,13 @@ func TestAnExpiredEventIsNoLongerServedAndThenPurged(t *testing.T) {
 		}{{59 * time.Second, 3}, {2 * time.Second, 2}, {time.Hour, 1}} {
 			time.Sleep(step.after)
 			synctest.Wait()
+			r.mu.Lock()
 			if got := len(r.store.events); got != step.want || len(r.store.byID) != step.want {
 				t.Errorf("at %s: %d events kept, want %d", time.Now(), got, step.want)
 			}
+			r.mu.Unlock()
 		}
-		if got := r.store.query([]filter{{}}, time.Now().Unix(), 9); len(got) != 1 || got[0].event.Content != "ever" {
+		if got := r.Events(nostr.Filter{}); len(got) != 1 || got[0].Content != "ever" {
 			t.Errorf("got %v", got)
 		}
 	})
