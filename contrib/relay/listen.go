@@ -16,7 +16,7 @@ type Server struct {
 
 	addr string
 	free func() bool // lets go of the ctx of Listen
-	mu   sync.Mutex  // guards http
+	life sync.Mutex  // guards http
 	http *http.Server
 }
 
@@ -37,8 +37,8 @@ func (r *Relay) Listen(ctx context.Context, addr string) (*Server, error) {
 
 // Start listens again at the same port after Stop. On a server that listens it does nothing.
 func (s *Server) Start() error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	s.life.Lock()
+	defer s.life.Unlock()
 	if s.http != nil {
 		return nil
 	}
@@ -56,8 +56,8 @@ func (s *Server) Start() error {
 
 // Stop is an outage: the port is closed and every client cut off, and all have gone when Stop returns. The events stay.
 func (s *Server) Stop() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	s.life.Lock()
+	defer s.life.Unlock()
 	if s.http == nil {
 		return
 	}
