@@ -135,15 +135,15 @@ var payloads = map[string]func(*scanner) (Payload, error){
 	"next_trade":      func(p *scanner) (Payload, error) { return p.nextTrade() },
 	"payment_failed":  func(p *scanner) (Payload, error) { return p.paymentFailed() },
 	"restore_data":    func(p *scanner) (Payload, error) { return p.restoreData() },
-	"ids":             func(p *scanner) (Payload, error) { l, err := list(p, p.uuid); return IDs(l), err },
-	"orders":          func(p *scanner) (Payload, error) { l, err := list(p, p.smallOrder); return Orders(l), err },
+	"ids":             func(p *scanner) (Payload, error) { l, err := listOf(p, p.uuid); return IDs(l), err },
+	"orders":          func(p *scanner) (Payload, error) { l, err := listOf(p, p.smallOrder); return Orders(l), err },
 	"bond_resolution": func(p *scanner) (Payload, error) { return p.bondResolution() },
 	"bond_payout_request": func(p *scanner) (Payload, error) {
 		return p.bondPayoutRequest()
 	},
 	"cashu_lock_proof": func(p *scanner) (Payload, error) { return p.cashuLockProof() },
 	"cashu_signatures": func(p *scanner) (Payload, error) {
-		l, err := list(p, p.cashuSignature)
+		l, err := listOf(p, p.cashuSignature)
 		return CashuSignatures(l), err
 	},
 }
@@ -308,9 +308,9 @@ func (p *scanner) restoreData() (r RestoreData, err error) {
 	err = p.object(restoreShape, func(name string) (err error) {
 		switch name {
 		case "orders":
-			r.Orders, err = list(p, p.restoredOrder)
+			r.Orders, err = listOf(p, p.restoredOrder)
 		case "disputes":
-			r.Disputes, err = list(p, p.restoredDispute)
+			r.Disputes, err = listOf(p, p.restoredDispute)
 		}
 		return err
 	})
@@ -454,7 +454,7 @@ func optional[T any](p *scanner, read func() (T, error)) (*T, error) {
 	return &v, nil
 }
 
-func list[T any](p *scanner, read func() (T, error)) ([]T, error) {
+func listOf[T any](p *scanner, read func() (T, error)) ([]T, error) {
 	out := []T{}
 	_, err := p.array(func(int) error {
 		v, err := read()

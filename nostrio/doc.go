@@ -10,4 +10,8 @@
 //
 //	message.go action.go payload.go uuid.go   what a message is
 //	scan.go decode.go encode.go shape.go      strict JSON in, canonical JSON out, which payload an action needs
+//	keys.go event.go                          our key and its signatures; events, their ids and their JSON
+//	incoming.go direct.go giftwrap.go         the two transports in; both yield one Incoming
+//	seal.go                                   the two transports out, for a server and for a client
+//	lru.go                                    a bounded map
 package nostrio
