@@ -11,14 +11,14 @@ type Effect interface {
 	Lane() Lane
 }
 
-// Lane separates what may not wait for each other: money never waits for a relay.
+// Lane separates what may not wait for each other: money never waits for a relay, nor for another payment.
 type Lane string
 
-// The lanes of an order.
+// The lanes of an order. Each payment hash has a lane of its own as well.
 const (
-	MoneyLane   Lane = "money"   // hold invoices and payouts
 	MessageLane Lane = "message" // to the parties
 	BookLane    Lane = "book"    // the public order event
+	AlertLane   Lane = "alert"   // to the operator
 )
 
 // Action is what a message from us says, spelled as on the wire.
@@ -140,6 +140,10 @@ type Pay struct {
 	Began int64 `json:"began,omitempty"`
 	// Session names the run of the node in which that was: a call cannot outlive it.
 	Session string `json:"session,omitempty"`
+	// Over: that call came back with an error; Why and Fatal are the node's words.
+	Over  bool   `json:"over,omitempty"`
+	Why   string `json:"why,omitempty"`
+	Fatal bool   `json:"fatal,omitempty"`
 }
 
 // Alert is for the operator.
@@ -149,11 +153,11 @@ type Alert struct {
 
 func (Letter) Lane() Lane       { return MessageLane }
 func (Announcement) Lane() Lane { return BookLane }
-func (CreateHold) Lane() Lane   { return MoneyLane }
-func (SettleHold) Lane() Lane   { return MoneyLane }
-func (CancelHold) Lane() Lane   { return MoneyLane }
-func (Pay) Lane() Lane          { return MoneyLane }
-func (Alert) Lane() Lane        { return MoneyLane }
+func (c CreateHold) Lane() Lane { return Lane(c.Hash.String()) }
+func (c SettleHold) Lane() Lane { return Lane(c.Hash.String()) }
+func (c CancelHold) Lane() Lane { return Lane(c.Hash.String()) }
+func (p Pay) Lane() Lane        { return Lane(p.Hash.String()) }
+func (Alert) Lane() Lane        { return AlertLane }
 
 // Row is one effect in the outbox.
 type Row struct {

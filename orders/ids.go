@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"log/slog"
 	"strings"
 )
 
@@ -59,8 +60,15 @@ func (p Preimage) String() string { h := p.Hash(); return "preimage-of-" + hex.E
 // GoString keeps %#v from printing the bytes.
 func (p Preimage) GoString() string { return p.String() }
 
-func (Seed) String() string   { return "seed" }
-func (Seed) GoString() string { return "seed" }
+func (Seed) String() string       { return "seed" }
+func (Seed) GoString() string     { return "seed" }
+func (Seed) LogValue() slog.Value { return slog.StringValue("seed") }
+
+func (s Seed) MarshalText() ([]byte, error)  { return hexText(s[:]), nil }
+func (s *Seed) UnmarshalText(b []byte) error { return hexInto(s[:], b, "seed") }
+
+// LogValue keeps a logger from printing the bytes.
+func (p Preimage) LogValue() slog.Value { return slog.StringValue(p.String()) }
 
 // Derive returns 32 bytes that depend on the seed and the label, for one purpose each.
 func (s Seed) Derive(label string, parts ...[]byte) [32]byte {

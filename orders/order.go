@@ -115,13 +115,14 @@ type Fiat struct {
 	Max    *int64 `json:"max,omitempty"`
 }
 
-// Payout is the payment to the buyer.
+// Payout is the payment to the buyer. Times are unix seconds.
 type Payout struct {
 	Invoice  string `json:"invoice,omitempty"` // BOLT 11
 	Hash     Hash   `json:"hash"`
+	Expires  int64  `json:"expires,omitempty"`
 	Attempts int    `json:"attempts,omitempty"`  // finished attempts on this invoice, all failed
-	Failed   bool   `json:"failed,omitempty"`    // the buyer has been told of a failure
 	InFlight bool   `json:"in_flight,omitempty"` // an attempt is owed or under way: the invoice must not change
+	NextAt   int64  `json:"next_at,omitempty"`   // when the next attempt is due; 0 none
 }
 
 // Order is one offer and the trade that comes of it. Only the life cycle changes its status.
@@ -136,19 +137,18 @@ type Order struct {
 	Fiat          Fiat    `json:"fiat"`
 	PaymentMethod string  `json:"payment_method"`
 	Premium       int64   `json:"premium"`
-	// MakerInvoice is the payout invoice that the maker of a buy order gave at once. It outlives an abandoned take.
-	MakerInvoice string `json:"maker_invoice,omitempty"`
-	MakerHash    Hash   `json:"maker_hash"`
-	Payout       Payout `json:"payout"`
-	Hold         Hash   `json:"hold"`                 // payment hash of the current hold invoice
-	CancelBy     Side   `json:"cancel_by,omitempty"`  // who asked for a cooperative cancel
-	CreatedAt    int64  `json:"created_at"`           // unix seconds, as are all times
-	ExpiresAt    int64  `json:"expires_at"`           // end of the pending life
-	TakenAt      int64  `json:"taken_at,omitempty"`   // start of the present waiting duty
-	HeldAt       int64  `json:"held_at,omitempty"`    // the escrow was locked
-	Deadline     int64  `json:"deadline,omitempty"`   // when the present status ends by itself; 0 never
-	Published    int64  `json:"published,omitempty"`  // created_at of the last order event
-	UpdatedAt    int64  `json:"updated_at,omitempty"` // last transition
+	// MakerPayout is the payout invoice that the maker of a buy order gave at once. It outlives an abandoned take.
+	MakerPayout Payout `json:"maker_payout"`
+	Payout      Payout `json:"payout"`
+	Hold        Hash   `json:"hold"`                 // payment hash of the current hold invoice
+	CancelBy    Side   `json:"cancel_by,omitempty"`  // who asked for a cooperative cancel
+	CreatedAt   int64  `json:"created_at"`           // unix seconds, as are all times
+	ExpiresAt   int64  `json:"expires_at"`           // end of the pending life
+	TakenAt     int64  `json:"taken_at,omitempty"`   // start of the present waiting duty
+	HeldAt      int64  `json:"held_at,omitempty"`    // the escrow was locked
+	Deadline    int64  `json:"deadline,omitempty"`   // when the present status ends by itself; 0 never
+	Published   int64  `json:"published,omitempty"`  // created_at of the last order event
+	UpdatedAt   int64  `json:"updated_at,omitempty"` // last transition
 }
 
 // SideOf returns the side on which the maker, or else the taker, stands.

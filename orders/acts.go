@@ -1,0 +1,328 @@
+package orders
+
+import "fmt"
+
+// act is what a row does: it changes the order's working copy and says what we owe. It decides nothing.
+type act func(*step)
+
+// newOrder makes the order of a new-order message. Its guards have passed.
+func (s *step) newOrder() *Order {
+	a := s.in.Act.(NewOrder)
+	t := a.Terms
+	expires := s.in.At + s.rules.PendingSeconds
+	if t.ExpiresAt > 0 {
+		expires = min(t.ExpiresAt, s.in.At+s.rules.MaxPendingSeconds)
+	}
+	o := &Order{
+		ID: newOrderID(s.in.Seed), Kind: t.Kind, Amount: t.Amount,
+		Fees: NewFees(t.Amount, s.rules.FeeRate, s.rules.FeePayer),
+		Fiat: Fiat{Code: t.FiatCode, Amount: t.FiatAmount}, PaymentMethod: t.PaymentMethod, Premium: t.Premium,
+		Maker: s.newParty(), CreatedAt: s.in.At, ExpiresAt: expires,
+	}
+	if a.Invoice != nil && t.Kind == Buy {
+		o.MakerPayout = payoutOf(a.Invoice)
+	}
+	return o
+}
+
+func (s *step) newParty() Party {
+	f := s.in.From
+	return Party{Trade: f.Trade, Identity: f.Identity, Way: f.Way, Index: s.in.Index, Request: s.in.Request}
+}
+
+func payoutOf(inv *Invoice) Payout {
+	return Payout{Invoice: inv.Bolt11, Hash: inv.Hash, Expires: inv.Expires}
+}
+
+func assignTaker(s *step) {
+	s.o.Taker = s.newParty()
+	s.o.TakenAt = s.in.At
+	s.facts.taker = s.facts.sender
+}
+
+// storePayout keeps the invoice that came with the message.
+func storePayout(s *step) {
+	switch a := s.in.Act.(type) {
+	case TakeSell:
+		s.o.Payout = payoutOf(a.Invoice)
+	case AddInvoice:
+		s.o.Payout = payoutOf(a.Invoice)
+	}
+}
+
+// useMakerPayout takes the invoice that the maker gave with his order, if it still lives.
+func useMakerPayout(s *step) { s.o.Payout = s.o.MakerPayout }
+
+// makeHold fixes the preimage before anything is asked of the node, so that asking twice gives one invoice.
+func makeHold(s *step) {
+	pre := Preimage(s.in.Seed.Derive("preimage", s.o.ID[:]))
+	h := &Hold{
+		Hash: pre.Hash(), Order: s.o.ID, Preimage: pre, Amount: s.o.Escrow().Msats(), State: HoldCreating,
+		CreatedAt: s.in.At, UpdatedAt: s.in.At,
+	}
+	s.o.Hold, s.o.TakenAt, s.o.HeldAt, s.hold = h.Hash, s.in.At, 0, h
+	s.saveHold = append(s.saveHold, h)
+	s.owe(&CreateHold{Hash: h.Hash, Description: s.holdDescription(), Expiry: s.rules.WaitingSeconds})
+}
+
+// holdDescription is what the seller's wallet shows.
+func (s *step) holdDescription() string {
+	return fmt.Sprintf("Mostro escrow of order %s: %d %s. Stays pending until you release it, and comes back to you if the trade ends otherwise.",
+		s.o.ID, s.o.Fiat.Amount, s.o.Fiat.Code)
+}
+
+func cancelHold(s *step) {
+	if s.hold == nil || s.hold.State.Ended() || s.hold.State == HoldCanceling {
+		return
+	}
+	s.setHold(s.hold, HoldCanceling)
+	s.owe(&CancelHold{Hash: s.hold.Hash})
+}
+
+func settleHold(s *step) {
+	s.setHold(s.hold, HoldSettling)
+	s.owe(&SettleHold{Hash: s.hold.Hash})
+}
+
+func (s *step) setHold(h *Hold, st HoldState) {
+	h.State, h.UpdatedAt = st, s.in.At
+	s.saveHold = append(s.saveHold, h)
+}
+
+func lockEscrow(s *step) {
+	s.o.HeldAt, s.o.TakenAt = s.in.At, s.in.At
+}
+
+// reopen puts the order back on the book as if it had never been taken.
+func reopen(s *step) {
+	s.sayCanceled(s.o.SideOf(false))
+	s.o.Taker, s.o.Payout, s.o.Hold, s.o.CancelBy = Party{}, Payout{}, Hash{}, ""
+	s.o.TakenAt, s.o.HeldAt = 0, 0
+	s.hold = nil
+	v := s.view(s.o.Amount)
+	key := s.o.Maker.Trade
+	if s.o.Kind == Buy {
+		v.BuyerTrade = &key
+	} else {
+		v.SellerTrade = &key
+	}
+	s.say(s.o.SideOf(true), SayNewOrder, withView(v), withIndex)
+}
+
+// Messages. Who hears what, with which amount, is the Mostro protocol's.
+
+func tellMakerOpened(s *step) {
+	v := s.view(s.o.Amount)
+	v.BuyerInvoice = s.o.MakerPayout.Invoice
+	s.say(s.o.SideOf(true), SayNewOrder, withView(v), withRequest, withIndex)
+}
+
+func askPayoutInvoice(s *step) {
+	v := s.view(s.o.PaidOut())
+	if s.in.Act.On() == OnTakeSell {
+		v.ExpiresAt = nil
+		s.say(Buyer, SayAddInvoice, withView(v), withRequest, withIndex)
+		return
+	}
+	s.say(Buyer, SayAddInvoice, withView(v))
+}
+
+func tellSellerToWait(s *step) { s.say(Seller, SayWaitingBuyerInvoice, withIndex) }
+
+// tellMakerOfTaker shows the maker with whom he deals: the reputation and nothing else.
+func tellMakerOfTaker(s *step) {
+	a := SayAddInvoice
+	if s.o.Kind == Sell {
+		a = SayPayInvoice
+	}
+	s.say(s.o.SideOf(true), a, withPeer(PeerView{Standing: s.standing(s.facts.taker)}))
+}
+
+// showHold hands the invoice to the seller and tells the buyer to wait. Only the taker is waiting for an answer.
+func showHold(s *step) {
+	if s.o.Kind == Sell {
+		tellMakerOfTaker(s)
+	}
+	request := func(l *Letter, p *Party) {
+		if p == &s.o.Taker {
+			l.Request = p.Request
+		}
+	}
+	s.say(Seller, SayPayInvoice, withView(s.view(s.o.Escrow())), withInvoice(s.hold.Bolt11), request, withIndex)
+	s.say(Buyer, SayWaitingSellerToPay, request, withIndex)
+}
+
+// introduce tells both that the sats are locked, and each the other's trade key.
+func introduce(s *step) {
+	s.say(Seller, SayBuyerTookOrder, withView(s.viewOfTrade(s.o.Escrow())))
+	parts := []func(*Letter, *Party){withView(s.viewOfTrade(s.o.PaidOut()))}
+	if s.in.Act.On() == OnAddInvoice {
+		parts = append(parts, withRequest)
+	}
+	s.say(Buyer, SayHoldAccepted, parts...)
+}
+
+func tellFiatSent(s *step) {
+	s.say(Seller, SayFiatSentOk, withPeer(PeerView{Trade: s.o.Party(Buyer).Trade}))
+	s.say(Buyer, SayFiatSentOk, withPeer(PeerView{Trade: s.o.Party(Seller).Trade}), withRequest)
+}
+
+func tellReleased(s *step) {
+	s.say(Buyer, SayReleased)
+	s.say(Seller, SayHoldSettled, withRequest)
+	s.say(Seller, SayRate)
+}
+
+func tellCompleted(s *step) {
+	s.say(Buyer, SayPurchaseCompleted)
+	s.say(Buyer, SayRate)
+}
+
+func tellInvoiceUpdated(s *step) { s.say(Buyer, SayInvoiceUpdated, withRequest) }
+
+func tellMakerCanceled(s *step) { s.sayCanceled(s.o.SideOf(true)) }
+
+func tellBothCanceled(s *step) {
+	s.sayCanceled(s.o.SideOf(true))
+	s.sayCanceled(s.o.SideOf(false))
+}
+
+// sayCanceled tells one side, with the request_id if it is the one that asked.
+func (s *step) sayCanceled(side Side) {
+	s.say(side, SayCanceled, s.requestIfSender)
+}
+
+func (s *step) requestIfSender(l *Letter, p *Party) {
+	if p == s.sender() {
+		l.Request = p.Request
+	}
+}
+
+func askCoopCancel(s *step) {
+	side, _ := s.senderSide()
+	s.o.CancelBy = side
+	s.say(side, SayCoopByYou, withRequest)
+	s.say(side.Other(), SayCoopByPeer)
+}
+
+func tellCoopCanceled(s *step) {
+	s.say(Seller, SayCoopAccepted, s.requestIfSender)
+	s.say(Buyer, SayCoopAccepted, s.requestIfSender)
+}
+
+func tellEscrowLost(s *step) {
+	s.say(Buyer, SayHoldCanceled)
+	s.say(Seller, SayHoldCanceled)
+}
+
+func alertEscrowLost(s *step) {
+	why := ""
+	if a, ok := s.in.Act.(HoldIsCanceled); ok {
+		why = a.Why
+	}
+	s.owe(&Alert{Text: fmt.Sprintf("order %s: the escrow was lost while %s: %s", s.o.ID, s.from, why)})
+}
+
+func alertEscrowEnded(s *step) {
+	s.owe(&Alert{Text: fmt.Sprintf("order %s: the escrow ran out of blocks after the buyer said that he had paid; the seller was refunded", s.o.ID)})
+}
+
+// Money.
+
+func bookSettled(s *step) {
+	s.setHold(s.hold, HoldSettled)
+	s.book(Settled, s.hold.Held, s.hold.Hash)
+}
+
+// startPayout owes one attempt. From here until its end is known the invoice must not change.
+func startPayout(s *step) {
+	p := &s.o.Payout
+	p.InFlight, p.NextAt = true, 0
+	amount := s.o.PaidOut()
+	s.owe(&Pay{
+		Invoice: p.Invoice, Hash: p.Hash, Amount: amount.Msats(),
+		MaxFee: RoutingBudget(amount, s.rules.RoutingRate), Attempt: p.Attempts + 1,
+	})
+}
+
+// countFailure decides when to try again, and when to ask the buyer for another invoice.
+func countFailure(s *step) {
+	a := s.in.Act.(PayoutFailed)
+	p := &s.o.Payout
+	p.Attempts++
+	p.InFlight = false
+	asked := p.Attempts > s.rules.PayoutAttempts
+	switch {
+	case a.Fatal:
+		p.Attempts = max(p.Attempts, s.rules.PayoutAttempts)
+	case p.Attempts < s.rules.PayoutAttempts:
+		p.NextAt = s.in.At + s.rules.PayoutInterval
+		if p.Attempts == 1 {
+			s.say(Buyer, SayPaymentFailed, withFailure(s.rules))
+		}
+		return
+	default:
+		p.NextAt = s.in.At + s.rules.SlowInterval
+	}
+	if !asked {
+		s.say(Buyer, SayAddInvoice, withView(s.viewOfPayout()))
+	}
+}
+
+func withFailure(r *Rules) func(*Letter, *Party) {
+	return func(l *Letter, _ *Party) {
+		l.Failure = &PayoutFailure{Attempts: r.PayoutAttempts - 1, Interval: int(r.PayoutInterval)}
+	}
+}
+
+func (s *step) viewOfPayout() *OrderView {
+	v := s.viewOfTrade(s.o.PaidOut())
+	v.BuyerInvoice = s.o.Payout.Invoice
+	return v
+}
+
+func bookPaid(s *step) {
+	a := s.in.Act.(PayoutPaid)
+	s.o.Payout.InFlight, s.o.Payout.NextAt = false, 0
+	s.book(Paid, s.o.PaidOut().Msats(), a.Hash)
+	s.book(Routed, a.Fee, a.Hash)
+	s.book(Kept, s.hold.Held-s.o.PaidOut().Msats(), s.o.Hold)
+}
+
+// publish owes the order event. created_at rises with every one, since relays keep the newest (NIP-01, ties go to the
+// lowest id).
+func publish(s *step) {
+	o := s.o
+	o.Published = max(s.in.At, o.Published+1)
+	a := &Announcement{
+		Order: o.ID, Kind: o.Kind, Status: o.Status.Public(), Amount: o.Amount, Fiat: o.Fiat,
+		PaymentMethod: o.PaymentMethod, Premium: o.Premium, ExpiresAt: o.ExpiresAt,
+		Expiration: s.in.At + s.rules.OrderRetention, Stamp: o.Published,
+	}
+	if o.Status == Pending {
+		a.Expiration = o.ExpiresAt
+		a.Standing = s.standing(s.facts.maker)
+	}
+	s.owe(a)
+}
+
+// rate gives the other party its points. Somebody in full-privacy mode has no reputation to add to.
+func rate(s *step) {
+	points := s.in.Act.(RateUser).Points
+	me := s.sender()
+	me.Rated = true
+	side, _ := s.senderSide()
+	s.say(side, SayRateReceived, withRequest, func(l *Letter, _ *Party) { l.Points = points })
+	u := s.facts.rated
+	if u == nil {
+		return
+	}
+	u.Reviews++
+	u.Sum += points
+	u.Last = points
+	u.Max = max(u.Max, points)
+	if u.Min == 0 || points < u.Min {
+		u.Min = points
+	}
+	s.saveUser = append(s.saveUser, u)
+}

@@ -1,0 +1,176 @@
+package orders
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// carryOut does one row. gone: it has left the outbox. Else it is tried again after wait, or after a growing pause if
+// there is an error.
+func (d *dispatcher) carryOut(ctx context.Context, r *Row, more bool) (gone bool, wait time.Duration, err error) {
+	switch e := r.Effect.(type) {
+	case *Letter:
+		return d.letter(ctx, r, e)
+	case *Announcement:
+		if !more { // a newer one of the same order makes this one void
+			if err := d.p.Courier.Announce(ctx, *e); err != nil {
+				return false, 0, fmt.Errorf("announce: %w", err)
+			}
+		}
+	case *Alert:
+		d.e.log.Error("alert", "order", r.Order.String(), "text", e.Text)
+	case *CreateHold:
+		return d.createHold(ctx, r, e)
+	case *SettleHold:
+		return d.settleHold(ctx, r, e)
+	case *CancelHold:
+		return d.cancelHold(ctx, r, e)
+	case *Pay:
+		return d.pay(ctx, r, e)
+	}
+	return d.finish(ctx, r)
+}
+
+// maxLetterAge is how long a message is tried; its NIP-40 expiration is no later.
+const maxLetterAge = 30 * 24 * time.Hour
+
+func (d *dispatcher) letter(ctx context.Context, r *Row, l *Letter) (bool, time.Duration, error) {
+	if d.p.Now().Sub(time.Unix(l.At, 0)) > maxLetterAge {
+		d.e.log.Warn("message given up: no relay took it in 30 days", "order", r.Order.String(), "action", string(l.Action))
+		return d.finish(ctx, r)
+	}
+	if err := d.p.Courier.Deliver(ctx, *l); err != nil {
+		return false, 0, fmt.Errorf("deliver %s: %w", l.Action, err)
+	}
+	return d.finish(ctx, r)
+}
+
+// finish takes a row out that needs no report.
+func (d *dispatcher) finish(ctx context.Context, r *Row) (bool, time.Duration, error) {
+	err := d.e.submit(ctx, func(t *tx) (after, error) {
+		t.dropRow(r.Number)
+		return after{}, nil
+	})
+	return err == nil, 0, err
+}
+
+// report does the input that the row has led to, and takes the row out in the same commit.
+func (d *dispatcher) report(ctx context.Context, r *Row, id [32]byte, act Act) (bool, time.Duration, error) {
+	in := Input{ID: id, At: d.p.Now().Unix(), Seed: d.p.NewSeed(), Order: r.Order, Act: act}
+	_, err := d.e.do(ctx, in, r.Number)
+	return err == nil, 0, err
+}
+
+func (d *dispatcher) hold(hash Hash) (Hold, error) {
+	h, ok, err := d.e.Hold(hash)
+	if err == nil && !ok {
+		err = fmt.Errorf("hold %s is not in the store", hash)
+	}
+	return h, err
+}
+
+func (d *dispatcher) createHold(ctx context.Context, r *Row, c *CreateHold) (bool, time.Duration, error) {
+	h, err := d.hold(c.Hash)
+	if err != nil {
+		return false, 0, err
+	}
+	if h.State != HoldCreating { // it was canceled before it could be made
+		return d.finish(ctx, r)
+	}
+	label := fmt.Sprintf("mostro/%s/%x", h.Order, h.Hash[:4])
+	bolt11, err := d.p.Escrow.Create(ctx, h, label, c.Description, c.Expiry)
+	if err != nil {
+		return false, 0, fmt.Errorf("create hold %s: %w", c.Hash, err)
+	}
+	return d.report(ctx, r, NodeID(OnHoldCreated, c.Hash[:]), HoldCreated{Hash: c.Hash, Bolt11: bolt11})
+}
+
+func (d *dispatcher) settleHold(ctx context.Context, r *Row, s *SettleHold) (bool, time.Duration, error) {
+	h, err := d.hold(s.Hash)
+	if err != nil {
+		return false, 0, err
+	}
+	switch err = d.p.Escrow.Settle(ctx, h); {
+	case err == nil:
+		return d.report(ctx, r, NodeID(OnHoldSettled, s.Hash[:]), HoldIsSettled{Hash: s.Hash})
+	case errors.Is(err, ErrHoldCanceled):
+		return d.report(ctx, r, NodeID(OnHoldCanceled, s.Hash[:]), HoldIsCanceled{Hash: s.Hash, Why: err.Error()})
+	}
+	return false, 0, fmt.Errorf("settle hold %s: %w", s.Hash, err)
+}
+
+func (d *dispatcher) cancelHold(ctx context.Context, r *Row, c *CancelHold) (bool, time.Duration, error) {
+	switch err := d.p.Escrow.Cancel(ctx, c.Hash); {
+	case err == nil:
+		return d.report(ctx, r, NodeID(OnHoldCanceled, c.Hash[:]), HoldIsCanceled{Hash: c.Hash, Why: "canceled by us"})
+	case errors.Is(err, ErrHoldSettled):
+		return d.report(ctx, r, NodeID(OnHoldSettled, c.Hash[:]), HoldIsSettled{Hash: c.Hash})
+	default:
+		return false, 0, fmt.Errorf("cancel hold %s: %w", c.Hash, err)
+	}
+}
+
+// pendingPoll is how often a payment under way is asked for; notifications make it sooner.
+const pendingPoll = 15 * time.Second
+
+// pay finds out first and pays last. The node's own record decides; what a call returned never does.
+//
+//	record says paid               → report it
+//	record says pending or unknown → wait
+//	record says nothing is alive   → not begun: mark, pay, look again
+//	                                 begun, and the call may still be running: wait
+//	                                 begun, and the call is over: this attempt has failed
+func (d *dispatcher) pay(ctx context.Context, r *Row, p *Pay) (bool, time.Duration, error) {
+	rep, err := d.p.Payer.Ask(ctx, p.Hash)
+	if err != nil {
+		return false, 0, fmt.Errorf("ask for payout %s: %w", p.Hash, err)
+	}
+	switch {
+	case rep.State == PayDone && !rep.Preimage.Matches(p.Hash):
+		return false, 0, fmt.Errorf("payout %s: the node's preimage does not match", p.Hash)
+	case rep.State == PayDone:
+		return d.report(ctx, r, NodeID(OnPayoutPaid, p.Hash[:]), PayoutPaid{Hash: p.Hash, Preimage: rep.Preimage, Fee: rep.Fee})
+	case rep.State != PayNever:
+		return false, pendingPoll, nil
+	case p.Over || p.Began != 0 && !d.mayRun(p):
+		return d.report(ctx, r, NodeID(OnPayoutFailed, number(r.Number)), PayoutFailed{Hash: p.Hash, Why: p.Why, Fatal: p.Fatal})
+	case p.Began != 0:
+		return false, min(pendingPoll, time.Duration(d.p.Payer.Patience())*time.Second), nil
+	}
+	return d.send(ctx, r, p)
+}
+
+// mayRun reports whether a call whose answer was lost may still send parts of the payment.
+func (d *dispatcher) mayRun(p *Pay) bool {
+	return p.Session == d.p.Payer.Session() && d.p.Now().Unix() < p.Began+d.p.Payer.Patience()
+}
+
+// send marks the attempt as begun, on disk, and only then asks the node to pay.
+func (d *dispatcher) send(ctx context.Context, r *Row, p *Pay) (bool, time.Duration, error) {
+	p.Began, p.Session = d.p.Now().Unix(), d.p.Payer.Session()
+	if err := d.keep(ctx, r); err != nil {
+		p.Began, p.Session = 0, ""
+		return false, 0, err
+	}
+	err := d.p.Payer.Send(ctx, *p, fmt.Sprintf("mostro/%s/%d", r.Order, p.Attempt))
+	var over *PayError
+	if !errors.As(err, &over) {
+		return false, 0, err
+	}
+	d.e.log.Warn("payout attempt came back", "order", r.Order.String(), "attempt", p.Attempt, "hash", p.Hash.String(), "err", over.Why)
+	p.Over, p.Why, p.Fatal = true, over.Why, over.Fatal
+	return false, 0, d.keep(ctx, r)
+}
+
+// keep saves a row that has changed, unless it is gone.
+func (d *dispatcher) keep(ctx context.Context, r *Row) error {
+	return d.e.submit(ctx, func(t *tx) (after, error) {
+		if !t.hasRow(r.Number) {
+			return after{}, fmt.Errorf("outbox row %d is gone", r.Number)
+		}
+		t.putRow(r)
+		return after{}, nil
+	})
+}

@@ -1,0 +1,155 @@
+package orders
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+)
+
+// Check looks at the whole store and reports everything that must never be. Nil means sound. It reads only; it is for
+// tests, the simulator and the operator's self-examination.
+func (s *Store) Check() error {
+	var errs []error
+	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
+	err := s.view(func(t *tx) (err error) {
+		defer func() {
+			if f, ok := recover().(fault); ok {
+				err = f.err
+			}
+		}()
+		t.each(ordersBucket, nil, func(k, v []byte) bool {
+			o := &Order{}
+			if err := json.Unmarshal(v, o); err != nil || o.ID != OrderID(k) {
+				bad("order %x does not read as itself: %w", k, err)
+				return true
+			}
+			t.checkOrder(o, bad)
+			return true
+		})
+		t.checkIndexes(bad)
+		t.checkHolds(bad)
+		t.rows()
+		for pageErr := range t.b.Check() {
+			bad("file: %w", pageErr)
+		}
+		return nil
+	})
+	return errors.Join(append(errs, err)...)
+}
+
+type badFunc func(format string, args ...any)
+
+func (t *tx) checkOrder(o *Order, bad badFunc) {
+	if !slices.Contains(Statuses, o.Status) {
+		bad("order %s: status %q is unknown", o.ID, o.Status)
+	}
+	has := func(bucket, key []byte) bool { return t.b.Bucket(bucket).Get(key) != nil }
+	if has(openBucket, o.ID[:]) == o.Status.Final() {
+		bad("order %s: %s and the index of open orders disagree", o.ID, o.Status)
+	}
+	if o.Deadline != 0 && !has(deadlinesBucket, timeKey(o.Deadline, o.ID[:])) {
+		bad("order %s: its deadline is not in the index", o.ID)
+	}
+	if o.Status.Final() && o.Deadline != 0 {
+		bad("order %s: ended and has a deadline", o.ID)
+	}
+	if o.takerOwes() != (o.Taker.Here() && has(dutiesBucket, join(o.Taker.Identity[:], o.ID[:]))) {
+		bad("order %s: the index of duties is wrong", o.ID)
+	}
+	if (o.Status == Pending || o.Status == Expired) && (o.Taker.Here() || !o.Hold.IsZero()) {
+		bad("order %s: %s with a taker or a hold", o.ID, o.Status)
+	}
+	t.checkHistory(o, bad)
+	t.checkMoney(o, bad)
+}
+
+// checkHistory follows the recorded transitions: each begins where the one before ended, and the table allows it.
+func (t *tx) checkHistory(o *Order, bad badFunc) {
+	at := newborn
+	for _, h := range list[Transition](t, historyBucket, o.ID[:]) {
+		allowed := slices.ContainsFunc(lifecycle[h.From], func(r row) bool { return r.on == h.On && r.to == h.To })
+		if h.From != at || !allowed {
+			bad("order %s: history has %s → %s on %s", o.ID, h.From, h.To, h.On)
+		}
+		at = h.To
+	}
+	if at != o.Status {
+		bad("order %s: history ends at %s, the order is %s", o.ID, at, o.Status)
+	}
+}
+
+// checkMoney: settled only after a release, paid only what was settled, at most once, and the sum is right.
+func (t *tx) checkMoney(o *Order, bad badFunc) {
+	sum := make(map[EntryKind]Msats)
+	count := make(map[EntryKind]int)
+	for _, e := range list[Entry](t, ledgerBucket, o.ID[:]) {
+		sum[e.What] = addMsats(sum[e.What], e.Msats)
+		count[e.What]++
+	}
+	settledStatus := o.Status == SettledHoldInvoice || o.Status == Success
+	switch {
+	case settledStatus != (count[Settled] > 0):
+		bad("order %s: %s with %d settled holds", o.ID, o.Status, count[Settled])
+	case count[Paid] > 1 || count[Settled] > 1:
+		bad("order %s: %d payouts, %d settled holds", o.ID, count[Paid], count[Settled])
+	case (o.Status == Success) != (count[Paid] == 1):
+		bad("order %s: %s with %d payouts", o.ID, o.Status, count[Paid])
+	case o.Status == Success && sum[Settled] != sum[Paid]+sum[Kept]:
+		bad("order %s: settled %d, paid %d, kept %d msat", o.ID, sum[Settled], sum[Paid], sum[Kept])
+	case sum[Settled]+sum[Refunded] > sum[Locked]:
+		bad("order %s: locked %d, settled %d, refunded %d msat", o.ID, sum[Locked], sum[Settled], sum[Refunded])
+	case sum[Paid] > sum[Settled]:
+		bad("order %s: paid %d of %d msat settled", o.ID, sum[Paid], sum[Settled])
+	}
+}
+
+// checkIndexes: no index row without what it indexes.
+func (t *tx) checkIndexes(bad badFunc) {
+	t.each(openBucket, nil, func(k, _ []byte) bool {
+		if _, ok := t.order(OrderID(k)); !ok {
+			bad("open order %x does not exist", k)
+		}
+		return true
+	})
+	t.each(deadlinesBucket, nil, func(k, _ []byte) bool {
+		if o, ok := t.order(OrderID(k[8:])); !ok || o.Deadline != timeOf(k) {
+			bad("deadline %x is not its order's", k)
+		}
+		return true
+	})
+	t.each(dutiesBucket, nil, func(k, _ []byte) bool {
+		if o, ok := t.order(OrderID(k[32:])); !ok || !o.takerOwes() {
+			bad("duty %x is not its order's", k)
+		}
+		return true
+	})
+}
+
+// checkHolds: every hold has an owner, and its state goes with the order's.
+func (t *tx) checkHolds(bad badFunc) {
+	t.each(holdsBucket, nil, func(k, _ []byte) bool {
+		h, _ := t.hold(Hash(k))
+		if !h.Preimage.Matches(h.Hash) {
+			bad("hold %s: its preimage does not match", h.Hash)
+		}
+		if (t.b.Bucket(liveBucket).Get(k) != nil) == h.State.Ended() {
+			bad("hold %s: %s and the index of live holds disagree", h.Hash, h.State)
+		}
+		o, ok := t.order(h.Order)
+		if !ok {
+			bad("hold %s has no order", h.Hash)
+			return true
+		}
+		current := o.Hold == h.Hash
+		switch settles := h.State == HoldSettling || h.State == HoldSettled; {
+		case settles && !(current && slices.Contains([]Status{Settling, SettledHoldInvoice, Success, Frozen}, o.Status)):
+			bad("hold %s: %s, its order is %s", h.Hash, h.State, o.Status)
+		case !current && !h.State.Ended() && h.State != HoldCanceling:
+			bad("hold %s: %s, abandoned and not canceled", h.Hash, h.State)
+		case current && o.Status.Final() && o.Status != Success && !h.State.Ended() && h.State != HoldCanceling:
+			bad("hold %s: %s, its order is %s", h.Hash, h.State, o.Status)
+		}
+		return true
+	})
+}

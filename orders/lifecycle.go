@@ -1,0 +1,146 @@
+package orders
+
+// row is one line of the life cycle: in a status, this input, from him, under that condition, leads to a status, and
+// then these things are done and owed.
+type row struct {
+	on   On
+	by   who
+	when cond
+	to   Status
+	do   []act
+}
+
+// newborn is the status of an order that does not exist yet.
+const newborn Status = ""
+
+// lifecycle is everything that can happen to an order. Within a status the first row that fits wins. No row: a client
+// hears the documented reason (guards.go), a report of the node changes nothing. A final status has no row that
+// leaves it.
+var lifecycle = map[Status][]row{
+	newborn: {
+		// on, by, when → to | what is done and owed then
+		{OnNewOrder, anyone, always, Pending, do(publish, tellMakerOpened)},
+	},
+	Pending: {
+		{OnTakeSell, anyone, invoiceGiven, WaitingPayment, do(assignTaker, storePayout, makeHold, publish)},
+		{OnTakeSell, anyone, always, WaitingBuyerInvoice, do(assignTaker, askPayoutInvoice, tellSellerToWait, publish)},
+		{OnTakeBuy, anyone, always, WaitingPayment, do(assignTaker, useMakerPayout, makeHold, publish)},
+		{OnCancel, maker, always, Canceled, do(tellMakerCanceled, publish)},
+		{OnDeadline, node, always, Expired, do(tellMakerCanceled, publish)},
+	},
+	// The buyer owes an invoice. On a sell order he is the taker and nothing is held; on a buy order he is the maker
+	// and the seller's money is held.
+	WaitingBuyerInvoice: {
+		{OnAddInvoice, buyer, orderSells, WaitingPayment, do(storePayout, makeHold)},
+		{OnAddInvoice, buyer, always, Active, do(storePayout, introduce)},
+		{OnCancel, maker, always, Canceled, do(cancelHold, tellBothCanceled, publish)},
+		{OnCancel, taker, always, Pending, do(cancelHold, reopen, publish)},
+		{OnDeadline, node, orderSells, Pending, do(reopen, publish)},
+		{OnDeadline, node, always, Canceled, do(cancelHold, tellBothCanceled, publish)},
+		{OnHoldCanceled, node, always, Pending, do(reopen, publish)},
+	},
+	// The seller owes the payment of the hold invoice.
+	WaitingPayment: {
+		{OnHoldCreated, node, always, WaitingPayment, do(showHold)},
+		{OnHoldAccepted, node, payoutKnown, Active, do(lockEscrow, introduce)},
+		{OnHoldAccepted, node, always, WaitingBuyerInvoice, do(lockEscrow, askPayoutInvoice, tellSellerToWait, tellMakerOfTaker)},
+		{OnCancel, maker, always, Canceled, do(cancelHold, tellBothCanceled, publish)},
+		{OnCancel, taker, always, Pending, do(cancelHold, reopen, publish)},
+		{OnDeadline, node, orderSells, Canceled, do(cancelHold, tellBothCanceled, publish)},
+		{OnDeadline, node, always, Pending, do(cancelHold, reopen, publish)},
+		{OnHoldCanceled, node, orderSells, Canceled, do(tellBothCanceled, publish)},
+		{OnHoldCanceled, node, always, Pending, do(reopen, publish)},
+	},
+	// The escrow is locked, the buyer pays the fiat.
+	Active: {
+		{OnFiatSent, buyer, always, FiatSent, do(tellFiatSent)},
+		{OnCancel, party, confirmsCancel, CoopCanceled, do(cancelHold, tellCoopCanceled, publish)},
+		{OnCancel, party, always, Active, do(askCoopCancel)},
+		{OnEscrowDeadline, node, always, Canceled, do(cancelHold, tellEscrowLost, tellBothCanceled, publish)},
+		{OnHoldCanceled, node, always, Canceled, do(alertEscrowLost, tellEscrowLost, tellBothCanceled, publish)},
+	},
+	// The buyer says that he has paid.
+	FiatSent: {
+		{OnRelease, seller, always, Settling, do(settleHold)},
+		{OnCancel, party, confirmsCancel, CoopCanceled, do(cancelHold, tellCoopCanceled, publish)},
+		{OnCancel, party, always, FiatSent, do(askCoopCancel)},
+		{OnEscrowDeadline, node, always, Canceled, do(cancelHold, alertEscrowEnded, tellEscrowLost, tellBothCanceled, publish)},
+		{OnHoldCanceled, node, always, Frozen, do(alertEscrowLost, tellEscrowLost)},
+	},
+	// The seller released; the node has been given the preimage.
+	Settling: {
+		{OnHoldSettled, node, always, SettledHoldInvoice, do(bookSettled, tellReleased, startPayout)},
+		{OnHoldCanceled, node, always, Frozen, do(alertEscrowLost, tellEscrowLost)},
+	},
+	// The money is ours to pay out. Nothing un-settles.
+	SettledHoldInvoice: {
+		{OnPayoutPaid, node, always, Success, do(bookPaid, tellCompleted, publish)},
+		{OnPayoutFailed, node, always, SettledHoldInvoice, do(countFailure)},
+		{OnDeadline, node, always, SettledHoldInvoice, do(startPayout)},
+		{OnAddInvoice, buyer, always, SettledHoldInvoice, do(storePayout, tellInvoiceUpdated, startPayout)},
+		{OnRateUser, seller, always, SettledHoldInvoice, do(rate)},
+	},
+	Success: {
+		{OnRateUser, party, always, Success, do(rate)},
+	},
+	Canceled:     {},
+	CoopCanceled: {},
+	Expired:      {},
+	Frozen:       {},
+}
+
+// who is the author of an input.
+type who string
+
+const (
+	anyone who = "anyone" // a client that need not be a party yet
+	maker  who = "maker"
+	taker  who = "taker"
+	buyer  who = "buyer"
+	seller who = "seller"
+	party  who = "party" // maker or taker
+	node   who = "node"  // the Lightning node, a timer, an operator
+)
+
+// wrote reports whether w is the author of the step's input.
+func (w who) wrote(s *step) bool {
+	side, known := s.senderSide()
+	switch w {
+	case anyone:
+		return !s.in.From.Trade.IsZero()
+	case maker:
+		return known && s.sender() == &s.o.Maker
+	case taker:
+		return known && s.sender() == &s.o.Taker
+	case buyer:
+		return known && side == Buyer
+	case seller:
+		return known && side == Seller
+	case party:
+		return known
+	}
+	return s.in.From.Trade.IsZero()
+}
+
+// find returns the first row that fits, nil without one.
+func (s *step) find() *row {
+	rows := lifecycle[s.o.Status]
+	for i := range rows {
+		if r := &rows[i]; r.on == s.in.Act.On() && r.by.wrote(s) && r.when.holds(s) {
+			return r
+		}
+	}
+	return nil
+}
+
+// statusTakes reports whether the order's status has any row for the input, whoever wrote it.
+func (s *step) statusTakes() bool {
+	for _, r := range lifecycle[s.o.Status] {
+		if r.on == s.in.Act.On() {
+			return true
+		}
+	}
+	return false
+}
+
+func do(acts ...act) []act { return acts }

@@ -1,0 +1,171 @@
+package orders
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+)
+
+// Order returns one order.
+func (e *Engine) Order(id OrderID) (o Order, ok bool, err error) {
+	err = e.read(func(t *tx) {
+		var p *Order
+		if p, ok = t.order(id); ok {
+			o = *p
+		}
+	})
+	return o, ok, err
+}
+
+// Query chooses orders for Orders.
+type Query struct {
+	Status Status // empty: all
+	Open   bool   // only those that have not ended
+	// Before is the cursor of the last order of the page before; nil starts at the newest.
+	Before []byte
+	Limit  int // at least 1
+}
+
+// Orders returns orders from the newest to the oldest, and the cursor for the next page, nil at the end.
+func (e *Engine) Orders(q Query) (page []Order, next []byte, err error) {
+	err = e.read(func(t *tx) {
+		c := t.b.Bucket(timelineBucket).Cursor()
+		k, _ := c.Last()
+		if q.Before != nil {
+			if k, _ = c.Seek(q.Before); k == nil {
+				k, _ = c.Last()
+			} else {
+				k, _ = c.Prev()
+			}
+		}
+		for ; k != nil && len(page) < max(q.Limit, 1); k, _ = c.Prev() {
+			o, ok := t.order(OrderID(k[8:]))
+			if ok && (q.Status == "" || o.Status == q.Status) && !(q.Open && o.Status.Final()) {
+				page = append(page, *o)
+			}
+			next = bytes.Clone(k)
+		}
+		if k == nil {
+			next = nil
+		}
+	})
+	return page, next, err
+}
+
+// Story is all that the store knows about one order.
+type Story struct {
+	Order   Order
+	History []Transition
+	Ledger  []Entry
+	Hold    *Hold
+	Owed    []Row
+}
+
+// Story returns everything about one order.
+func (e *Engine) Story(id OrderID) (st Story, ok bool, err error) {
+	err = e.read(func(t *tx) {
+		var o *Order
+		if o, ok = t.order(id); !ok {
+			return
+		}
+		st.Order = *o
+		st.History = list[Transition](t, historyBucket, id[:])
+		st.Ledger = list[Entry](t, ledgerBucket, id[:])
+		if h, has := t.hold(o.Hold); has {
+			st.Hold = h
+		}
+		for _, r := range t.rows() {
+			if r.Order == id {
+				st.Owed = append(st.Owed, *r)
+			}
+		}
+	})
+	return st, ok, err
+}
+
+func list[T any](t *tx, bucket, prefix []byte) (all []T) {
+	t.each(bucket, prefix, func(k, v []byte) bool {
+		var x T
+		if err := json.Unmarshal(v, &x); err != nil {
+			panic(fault{fmt.Errorf("read %s %x: %w", bucket, k, err)})
+		}
+		all = append(all, x)
+		return true
+	})
+	return all
+}
+
+// rows returns the whole outbox in send order.
+func (t *tx) rows() (rows []*Row) {
+	t.each(outboxBucket, nil, func(k, v []byte) bool {
+		r := &Row{Number: uint64(timeOf(k))}
+		if err := json.Unmarshal(v, r); err != nil {
+			panic(fault{fmt.Errorf("read outbox row %d: %w", r.Number, err)})
+		}
+		rows = append(rows, r)
+		return true
+	})
+	return rows
+}
+
+// LiveHolds returns the hold invoices that have not ended. Whoever watches the node reports what becomes of them.
+func (e *Engine) LiveHolds() (holds []Hold, err error) {
+	err = e.read(func(t *tx) {
+		t.each(liveBucket, nil, func(k, _ []byte) bool {
+			if h, ok := t.hold(Hash(k)); ok {
+				holds = append(holds, *h)
+			}
+			return true
+		})
+	})
+	return holds, err
+}
+
+// Hold returns one hold invoice.
+func (e *Engine) Hold(hash Hash) (h Hold, ok bool, err error) {
+	err = e.read(func(t *tx) {
+		var p *Hold
+		if p, ok = t.hold(hash); ok {
+			h = *p
+		}
+	})
+	return h, ok, err
+}
+
+// Seen reports whether the input was done already.
+func (e *Engine) Seen(id [32]byte) (ok bool, err error) {
+	err = e.read(func(t *tx) { _, ok = t.seen(id) })
+	return ok, err
+}
+
+// Count is how much the store holds.
+type Count struct {
+	Open   int // orders that have not ended
+	Orders int // all orders
+	Holds  int // hold invoices that have not ended
+	Owed   int // outbox rows
+}
+
+// Count counts. It looks at index pages only.
+func (e *Engine) Count() (n Count, err error) {
+	err = e.read(func(t *tx) {
+		n.Open = t.b.Bucket(openBucket).Stats().KeyN
+		n.Holds = t.b.Bucket(liveBucket).Stats().KeyN
+		n.Owed = t.b.Bucket(outboxBucket).Stats().KeyN
+		n.Orders = t.b.Bucket(timelineBucket).Stats().KeyN
+	})
+	return n, err
+}
+
+// read runs fn in a read transaction; a damaged record is an error, not a panic.
+func (e *Engine) read(fn func(*tx)) (err error) {
+	return e.store.view(func(t *tx) (err error) {
+		defer func() {
+			if f, ok := recover().(fault); ok {
+				err = f.err
+			}
+		}()
+		fn(t)
+		return nil
+	})
+}

@@ -1,0 +1,314 @@
+package orders
+
+import (
+	"bytes"
+	"crypto/aes"
+	"crypto/cipher"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"go.etcd.io/bbolt"
+)
+
+// The buckets. Numbers in keys are 8 bytes, big endian, so that cursor order is numeric order.
+var (
+	metaBucket      = []byte("meta")      // "schema" → number of the newest migration that ran
+	ordersBucket    = []byte("orders")    // order id → JSON of Order; the only truth about an order
+	openBucket      = []byte("open")      // order id → nothing; orders that are not final
+	timelineBucket  = []byte("timeline")  // created_at, order id → nothing
+	deadlinesBucket = []byte("deadlines") // deadline, order id → nothing
+	dutiesBucket    = []byte("duties")    // identity, order id → nothing; taken orders on which the taker owes something
+	holdsBucket     = []byte("holds")     // payment hash → JSON of storedHold
+	liveBucket      = []byte("live")      // payment hash → nothing; holds that have not ended
+	invoicesBucket  = []byte("invoices")  // payment hash of a payout invoice → order id
+	usersBucket     = []byte("users")     // identity key → JSON of User
+	historyBucket   = []byte("history")   // order id, number → JSON of Transition
+	ledgerBucket    = []byte("ledger")    // order id, number → JSON of Entry
+	outboxBucket    = []byte("outbox")    // row number → JSON of Row; cursor order is send order
+	seenBucket      = []byte("seen")      // input id → JSON of verdict
+	seenAgeBucket   = []byte("seen-age")  // time, input id → nothing
+)
+
+var allBuckets = [][]byte{
+	metaBucket, ordersBucket, openBucket, timelineBucket, deadlinesBucket, dutiesBucket, holdsBucket, liveBucket,
+	invoicesBucket, usersBucket, historyBucket, ledgerBucket, outboxBucket, seenBucket, seenAgeBucket,
+}
+
+// ErrNewerStore is returned by Open for a file that a newer version of this program has written.
+var ErrNewerStore = errors.New("the store was written by a newer version")
+
+// Store is the exchange's memory: one bbolt file with one writer.
+type Store struct {
+	db   *bbolt.DB
+	seal cipher.AEAD
+}
+
+// Open opens or creates the file (mode 0600), runs the migrations and returns the store. Preimages are kept encrypted
+// under key. A file in use by another process is an error after lockWait; ErrNewerStore is returned as it says.
+func Open(path string, key [32]byte, lockWait time.Duration) (*Store, error) {
+	block, err := aes.NewCipher(key[:])
+	if err != nil {
+		return nil, fmt.Errorf("open store: %w", err)
+	}
+	seal, err := cipher.NewGCM(block)
+	if err != nil {
+		return nil, fmt.Errorf("open store: %w", err)
+	}
+	db, err := bbolt.Open(path, 0o600, &bbolt.Options{Timeout: lockWait, FreelistType: bbolt.FreelistMapType})
+	if err != nil {
+		return nil, fmt.Errorf("open store %s: %w", path, err)
+	}
+	s := &Store{db: db, seal: seal}
+	if err := s.migrate(); err != nil {
+		return nil, errors.Join(fmt.Errorf("open store %s: %w", path, err), db.Close())
+	}
+	return s, nil
+}
+
+// Close waits for open transactions and closes the file.
+func (s *Store) Close() error { return s.db.Close() }
+
+// Size is the length of the file in bytes.
+func (s *Store) Size() (int64, error) {
+	fi, err := os.Stat(s.db.Path())
+	if err != nil {
+		return 0, err
+	}
+	return fi.Size(), nil
+}
+
+func (s *Store) view(fn func(*tx) error) error {
+	return s.db.View(func(b *bbolt.Tx) error { return fn(&tx{b, s.seal}) })
+}
+
+func (s *Store) update(fn func(*tx) error) error {
+	return s.db.Update(func(b *bbolt.Tx) error { return fn(&tx{b, s.seal}) })
+}
+
+// tx is one transaction. An index is written by the verb that writes what it indexes. Nothing that bbolt returned
+// outlives the verb that read it.
+type tx struct {
+	b    *bbolt.Tx
+	seal cipher.AEAD
+}
+
+// fault is a store that does not hold what it must; it ends the operation.
+type fault struct{ err error }
+
+func (t *tx) put(bucket, key []byte, v any) {
+	data, err := json.Marshal(v)
+	if err != nil {
+		panic(fault{fmt.Errorf("store %s: %w", bucket, err)})
+	}
+	t.set(bucket, key, data)
+}
+
+func (t *tx) set(bucket, key, data []byte) {
+	if err := t.b.Bucket(bucket).Put(key, data); err != nil {
+		panic(fault{fmt.Errorf("store %s: %w", bucket, err)})
+	}
+}
+
+func (t *tx) drop(bucket, key []byte) {
+	if err := t.b.Bucket(bucket).Delete(key); err != nil {
+		panic(fault{fmt.Errorf("store %s: %w", bucket, err)})
+	}
+}
+
+func (t *tx) get(bucket, key []byte, v any) bool {
+	data := t.b.Bucket(bucket).Get(key)
+	if data == nil {
+		return false
+	}
+	if err := json.Unmarshal(data, v); err != nil {
+		panic(fault{fmt.Errorf("read %s %x: %w", bucket, key, err)})
+	}
+	return true
+}
+
+func (t *tx) index(bucket, key []byte, present bool) {
+	if present {
+		t.set(bucket, key, []byte{})
+	} else {
+		t.drop(bucket, key)
+	}
+}
+
+// Orders.
+
+func (t *tx) order(id OrderID) (*Order, bool) {
+	o := &Order{}
+	ok := t.get(ordersBucket, id[:], o)
+	return o, ok
+}
+
+// putOrder saves the order and moves its index rows.
+func (t *tx) putOrder(o *Order) {
+	old, existed := t.order(o.ID)
+	if existed {
+		t.reindex(old, false)
+	} else {
+		t.index(timelineBucket, timeKey(o.CreatedAt, o.ID[:]), true)
+	}
+	t.reindex(o, true)
+	t.put(ordersBucket, o.ID[:], o)
+}
+
+func (t *tx) reindex(o *Order, present bool) {
+	if !o.Status.Final() {
+		t.index(openBucket, o.ID[:], present)
+	}
+	if o.Deadline != 0 {
+		t.index(deadlinesBucket, timeKey(o.Deadline, o.ID[:]), present)
+	}
+	if o.takerOwes() {
+		t.index(dutiesBucket, join(o.Taker.Identity[:], o.ID[:]), present)
+	}
+	for _, p := range []*Payout{&o.Payout, &o.MakerPayout} {
+		if present && !p.Hash.IsZero() {
+			t.set(invoicesBucket, p.Hash[:], o.ID[:])
+		}
+	}
+}
+
+// takerOwes reports whether the trade waits for its taker, before the escrow is complete.
+func (o *Order) takerOwes() bool {
+	return o.Taker.Here() && (o.Kind == Sell && o.Status == WaitingBuyerInvoice || o.Kind == Buy && o.Status == WaitingPayment)
+}
+
+// busy reports whether the identity took an order on which it still owes something.
+func (t *tx) busy(identity PubKey) bool {
+	k, _ := t.b.Bucket(dutiesBucket).Cursor().Seek(identity[:])
+	return bytes.HasPrefix(k, identity[:])
+}
+
+// invoiceUsedBy returns the order that a payout invoice belongs to.
+func (t *tx) invoiceUsedBy(h Hash) (OrderID, bool) {
+	v := t.b.Bucket(invoicesBucket).Get(h[:])
+	if len(v) != len(OrderID{}) {
+		return OrderID{}, false
+	}
+	return OrderID(v), true
+}
+
+// Holds.
+
+type storedHold struct {
+	Hold
+	Sealed []byte `json:"sealed"` // AES-256-GCM of the preimage, nonce = start of the hash, unique to it
+}
+
+func (t *tx) hold(h Hash) (*Hold, bool) {
+	var s storedHold
+	if !t.get(holdsBucket, h[:], &s) {
+		return nil, false
+	}
+	pre, err := t.seal.Open(nil, h[:t.seal.NonceSize()], s.Sealed, h[:])
+	if err != nil || len(pre) != len(Preimage{}) {
+		panic(fault{fmt.Errorf("hold %s: its preimage does not open with this key", h)})
+	}
+	s.Preimage = Preimage(pre)
+	return &s.Hold, true
+}
+
+func (t *tx) putHold(h *Hold) {
+	sealed := t.seal.Seal(nil, h.Hash[:t.seal.NonceSize()], h.Preimage[:], h.Hash[:])
+	t.put(holdsBucket, h.Hash[:], storedHold{*h, sealed})
+	t.index(liveBucket, h.Hash[:], !h.State.Ended())
+}
+
+// Users.
+
+func (t *tx) user(identity PubKey) (*User, bool) {
+	u := &User{}
+	ok := t.get(usersBucket, identity[:], u)
+	return u, ok
+}
+
+func (t *tx) putUser(u *User) { t.put(usersBucket, u.Identity[:], u) }
+
+// History and ledger.
+
+func (t *tx) addHistory(id OrderID, h Transition) { t.append(historyBucket, id, h) }
+func (t *tx) addEntry(id OrderID, e Entry)        { t.append(ledgerBucket, id, e) }
+
+func (t *tx) append(bucket []byte, id OrderID, v any) {
+	n, err := t.b.Bucket(bucket).NextSequence()
+	if err != nil {
+		panic(fault{fmt.Errorf("store %s: %w", bucket, err)})
+	}
+	t.put(bucket, join(id[:], number(n)), v)
+}
+
+// Outbox.
+
+func (t *tx) addRow(r *Row) {
+	n, err := t.b.Bucket(outboxBucket).NextSequence()
+	if err != nil {
+		panic(fault{fmt.Errorf("store outbox: %w", err)})
+	}
+	r.Number = n
+	t.putRow(r)
+}
+
+func (t *tx) putRow(r *Row)        { t.put(outboxBucket, number(r.Number), r) }
+func (t *tx) dropRow(n uint64)     { t.drop(outboxBucket, number(n)) }
+func (t *tx) hasRow(n uint64) bool { return t.b.Bucket(outboxBucket).Get(number(n)) != nil }
+
+// Inputs that were done.
+
+type verdict struct {
+	At     int64   `json:"at"`
+	Reason Reason  `json:"reason,omitempty"`
+	Order  OrderID `json:"order"`
+}
+
+func (t *tx) seen(id [32]byte) (verdict, bool) {
+	var v verdict
+	ok := t.get(seenBucket, id[:], &v)
+	return v, ok
+}
+
+func (t *tx) markSeen(id [32]byte, v verdict) {
+	t.put(seenBucket, id[:], v)
+	t.index(seenAgeBucket, timeKey(v.At, id[:]), true)
+}
+
+// forget drops inputs that were done before the given time, at most some at once.
+func (t *tx) forget(before int64, some int) int {
+	n := 0
+	c := t.b.Bucket(seenAgeBucket).Cursor()
+	var keys [][]byte
+	for k, _ := c.First(); k != nil && n < some && timeOf(k) < before; k, _ = c.Next() {
+		keys = append(keys, bytes.Clone(k))
+		n++
+	}
+	for _, k := range keys {
+		t.drop(seenAgeBucket, k)
+		t.drop(seenBucket, k[8:])
+	}
+	return n
+}
+
+// each walks a bucket in key order from the first key with the prefix, until fn returns false.
+func (t *tx) each(bucket, prefix []byte, fn func(k, v []byte) bool) {
+	c := t.b.Bucket(bucket).Cursor()
+	for k, v := c.Seek(prefix); k != nil && bytes.HasPrefix(k, prefix); k, v = c.Next() {
+		if !fn(k, v) {
+			return
+		}
+	}
+}
+
+func number(n uint64) []byte { return binary.BigEndian.AppendUint64(nil, n) }
+
+func timeKey(at int64, id []byte) []byte { return join(number(uint64(max(at, 0))), id) }
+func timeOf(k []byte) int64              { return int64(binary.BigEndian.Uint64(k)) }
+
+func join(a, b []byte) []byte {
+	return append(append(make([]byte, 0, len(a)+len(b)), a...), b...)
+}
