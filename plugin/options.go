@@ -1,0 +1,190 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/mostro-cln/mostro/orders"
+)
+
+// Config is what the options and lightningd's `init` say, judged once. Every field has been checked: nothing behind
+// this door looks at an option's text again.
+type Config struct {
+	// From lightningd.
+	LightningDir string // the network's directory, for example ~/.lightning/bitcoin
+	RPCFile      string // path of the node's RPC socket
+	Network      string // "bitcoin", "testnet", "signet", "regtest"
+	Startup      bool   // lightningd itself is starting, as against `plugin start`
+
+	// The node on Nostr.
+	Relays   []string // ws:// or wss:// URLs, each once, in the order given
+	NsecFile string   // empty: the key is derived from the node's own secret
+	Name     string
+	About    string
+	Picture  string
+	Website  string
+
+	// What may be traded, and for how much.
+	Fee               orders.PPM // of the order's amount, the whole fee
+	FeePayer          orders.FeePayer
+	MinOrder          orders.Sats
+	MaxOrder          orders.Sats
+	FiatCurrencies    []string // upper case; empty: all
+	OrdersPerResponse int
+
+	// How long things wait.
+	OrderLife     time.Duration // a pending order, unless its maker chose another time
+	MaxOrderLife  time.Duration
+	WaitingLife   time.Duration // the seller to pay, the buyer to give an invoice
+	TradeTime     time.Duration // from locked to released, in expected blocks
+	HoldCLTV      uint32        // follows from TradeTime, blocks
+	InvoiceWindow time.Duration // what a buyer's invoice must still have to live
+	MessageWindow time.Duration // how old a client's message may be
+
+	// Paying the buyer.
+	MaxRoutingFee   orders.PPM
+	PaymentAttempts int
+	PaymentInterval time.Duration
+
+	// What we publish, and for how long.
+	OrderRetention   time.Duration
+	RatingRetention  time.Duration
+	DisputeRetention time.Duration
+	DMRetention      time.Duration
+	InfoInterval     time.Duration
+	RelaysInterval   time.Duration
+	RatingInterval   time.Duration
+
+	// The spam gate, in leading zero bits of an event's id (NIP-13).
+	PoW             int
+	PoWFirstContact int // at least PoW
+
+	DataDir string // absolute
+}
+
+// option is one row of the table. lightningd is told that every option is a string, whatever we make of it: it
+// stops the whole node over a bad int of a plugin, and would tell of one mistake at a time.
+type option struct {
+	name  string
+	value string // the default; empty: none
+	about string
+	rule  rule
+}
+
+// defaultRelays are public relays that Mostro clients ask by default. None of them has to be up for us to start.
+const defaultRelays = "wss://relay.mostro.network,wss://nos.lol,wss://relay.damus.io"
+
+// options is every setting there is. Units are part of a name where the name alone would leave a doubt.
+var options = []option{
+	{"mostro-relays", defaultRelays, "Nostr relays to listen to and publish on, separated by commas", relays(func(c *Config) *[]string { return &c.Relays })},
+	{"mostro-nsec-file", "", "file with the exchange's Nostr key (nsec or hex), readable by you alone; without it the key is derived from the node's own secret", keyFile(func(c *Config) *string { return &c.NsecFile })},
+	{"mostro-data-dir", "", "directory of the exchange's database; `mostro` in lightningd's network directory if not given", text(4096, func(c *Config) *string { return &c.DataDir })},
+	{"mostro-name", "", "name in the exchange's public profile", text(100, func(c *Config) *string { return &c.Name })},
+	{"mostro-about", "", "what the public profile says about the exchange", text(1000, func(c *Config) *string { return &c.About })},
+	{"mostro-picture", "", "address of the profile's picture", webAddress(func(c *Config) *string { return &c.Picture })},
+	{"mostro-website", "", "address of the exchange's website", webAddress(func(c *Config) *string { return &c.Website })},
+
+	{"mostro-fee", "0.006", "fee of a trade as a fraction of its amount: 0.006 is 0.6 %", fraction(100_000, func(c *Config) *orders.PPM { return &c.Fee })},
+	{"mostro-fee-payer", "seller", "who pays the fee: the seller all of it, or both sides half of it", oneOf(func(c *Config, s string) { c.FeePayer = orders.FeePayer(s) }, string(orders.FeeBySeller), string(orders.FeeSplit))},
+	{"mostro-min-order-sats", "100", "smallest order, sats", amount(1, 100_000_000, func(c *Config) *orders.Sats { return &c.MinOrder })},
+	{"mostro-max-order-sats", "1000000", "largest order, sats; what the node can lose in one trade if everything goes wrong", amount(1, 1_000_000_000, func(c *Config) *orders.Sats { return &c.MaxOrder })},
+	{"mostro-fiat-currencies", "", "currencies that orders may use, separated by commas; all if not given", currencies(func(c *Config) *[]string { return &c.FiatCurrencies })},
+	{"mostro-max-orders-per-response", "10", "orders that one answer to a client may hold", number(1, 100, func(c *Config) *int { return &c.OrdersPerResponse })},
+
+	{"mostro-expiration-hours", "24", "how long an order waits for a taker, hours", span(time.Hour, 1, 720, func(c *Config) *time.Duration { return &c.OrderLife })},
+	{"mostro-max-expiration-days", "15", "longest such wait that a maker may choose, days", span(24*time.Hour, 1, 90, func(c *Config) *time.Duration { return &c.MaxOrderLife })},
+	{"mostro-expiration-seconds", "900", "how long a taken order waits for the seller's payment and for the buyer's invoice, seconds each", span(time.Second, 10, 86_400, func(c *Config) *time.Duration { return &c.WaitingLife })},
+	{"mostro-trade-hours", "24", "how long the sats can stay locked for payment, release and dispute, hours; the hold invoice's CLTV follows from it (24 hours are 215 blocks)", span(time.Hour, 1, maxTradeHours, func(c *Config) *time.Duration { return &c.TradeTime })},
+	{"mostro-invoice-window-seconds", "3600", "how long a buyer's invoice must still be valid when it is given, seconds", span(time.Second, 60, 604_800, func(c *Config) *time.Duration { return &c.InvoiceWindow })},
+	{"mostro-message-window-seconds", "86400", "how old a client's message may be when it reaches us, seconds", span(time.Second, 60, 604_800, func(c *Config) *time.Duration { return &c.MessageWindow })},
+
+	{"mostro-max-routing-fee", "0.002", "most that paying the buyer may cost, as a fraction of the payment; the exchange pays it from its fee", fraction(50_000, func(c *Config) *orders.PPM { return &c.MaxRoutingFee })},
+	{"mostro-payment-attempts", "3", "attempts to pay the buyer before we ask for another invoice", number(1, 20, func(c *Config) *int { return &c.PaymentAttempts })},
+	{"mostro-payment-interval-seconds", "60", "time between two such attempts, seconds", span(time.Second, 1, 86_400, func(c *Config) *time.Duration { return &c.PaymentInterval })},
+
+	{"mostro-pow", "0", "proof of work that a client's event must carry, bits (NIP-13)", number(0, maxPoW, func(c *Config) *int { return &c.PoW })},
+	{"mostro-pow-first-contact", "", "the same for keys that we don't know yet; as `mostro-pow` if not given", orEmpty(number(0, maxPoW, func(c *Config) *int { return &c.PoWFirstContact }))},
+
+	{"mostro-order-days", "30", "how long relays keep an order's event, days", span(24*time.Hour, 1, 3650, func(c *Config) *time.Duration { return &c.OrderRetention })},
+	{"mostro-rating-days", "90", "how long relays keep a user's rating, days", span(24*time.Hour, 1, 3650, func(c *Config) *time.Duration { return &c.RatingRetention })},
+	{"mostro-dispute-days", "90", "how long relays keep a dispute's event, days", span(24*time.Hour, 1, 3650, func(c *Config) *time.Duration { return &c.DisputeRetention })},
+	{"mostro-dm-days", "30", "how long relays keep our messages to clients, days", span(24*time.Hour, 1, 3650, func(c *Config) *time.Duration { return &c.DMRetention })},
+	{"mostro-info-interval-seconds", "300", "time between two announcements of the exchange, seconds", span(time.Second, 10, 86_400, func(c *Config) *time.Duration { return &c.InfoInterval })},
+	{"mostro-relays-interval-seconds", "60", "time between two looks at the relay list that we publish, seconds", span(time.Second, 10, 86_400, func(c *Config) *time.Duration { return &c.RelaysInterval })},
+	{"mostro-rating-interval-seconds", "3600", "time between two publications of changed ratings, seconds", span(time.Second, 1, 86_400, func(c *Config) *time.Duration { return &c.RatingInterval })},
+}
+
+// mistakes is every option that could not be used, told at once: a restart of a node is dear.
+type mistakes []string
+
+func (m mistakes) Error() string {
+	if len(m) == 1 {
+		return "1 option to mend: " + m[0]
+	}
+	return fmt.Sprintf("%d options to mend: %s", len(m), strings.Join(m, "; "))
+}
+
+// parseConfig judges what lightningd gave. Given maps an option's name to its text; what is missing takes its default.
+// A name that is not ours is passed over, as lightningd would not have sent it. The error is of type mistakes. Files
+// named by an option are looked at here, so it must not run before `init`.
+func parseConfig(given map[string]string, node Config) (Config, error) {
+	c := node
+	var wrong mistakes
+	for _, o := range options {
+		value, ok := given[o.name]
+		if !ok {
+			value = o.value
+		}
+		if problem := o.rule.put(&c, strings.TrimSpace(value)); problem != "" {
+			wrong = append(wrong, fmt.Sprintf("%s: got %s, wants %s", o.name, problem, o.rule.wants))
+		}
+	}
+	if len(wrong) == 0 {
+		wrong = c.settle(given)
+	}
+	if len(wrong) > 0 {
+		return Config{}, wrong
+	}
+	return c, nil
+}
+
+// settle fills in what follows from other options and finds options that contradict each other.
+func (c *Config) settle(given map[string]string) (wrong mistakes) {
+	if c.MinOrder > c.MaxOrder {
+		wrong = append(wrong, fmt.Sprintf("mostro-min-order-sats: got %d, wants at most mostro-max-order-sats (%d)", int64(c.MinOrder), int64(c.MaxOrder)))
+	}
+	if c.OrderLife > c.MaxOrderLife {
+		wrong = append(wrong, fmt.Sprintf("mostro-expiration-hours: got %d, wants at most mostro-max-expiration-days (%d hours)", c.OrderLife/time.Hour, c.MaxOrderLife/time.Hour))
+	}
+	if strings.TrimSpace(given["mostro-pow-first-contact"]) == "" {
+		c.PoWFirstContact = c.PoW
+	}
+	if c.PoWFirstContact < c.PoW {
+		wrong = append(wrong, fmt.Sprintf("mostro-pow-first-contact: got %d, wants at least mostro-pow (%d)", c.PoWFirstContact, c.PoW))
+	}
+	if c.DataDir == "" {
+		c.DataDir = "mostro"
+	}
+	if !filepath.IsAbs(c.DataDir) {
+		c.DataDir = filepath.Join(c.LightningDir, c.DataDir)
+	}
+	c.HoldCLTV = holdCLTV(c.TradeTime)
+	return wrong
+}
+
+// writeOptionsMarkdown prints the table of options as README shows it.
+func writeOptionsMarkdown(w io.Writer) error {
+	lines := []string{"| option | default | takes | meaning |", "|---|---|---|---|"}
+	for _, o := range options {
+		value := "–"
+		if o.value != "" {
+			value = "`" + strings.ReplaceAll(o.value, ",", "`, `") + "`"
+		}
+		lines = append(lines, fmt.Sprintf("| `%s` | %s | %s | %s |", o.name, value, o.rule.wants, o.about))
+	}
+	_, err := fmt.Fprintln(w, strings.Join(lines, "\n"))
+	return err
+}

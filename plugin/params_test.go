@@ -1,0 +1,89 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"log/slog"
+	"strings"
+	"testing"
+
+	"github.com/mostro-cln/mostro/orders"
+	"github.com/mostro-cln/mostro/plugin/clnio"
+)
+
+func TestAmountsAsCoreLightningWritesThem(t *testing.T) {
+	for in, want := range map[string]orders.Msats{
+		"1000": 1000, "1000msat": 1000, "1sat": 1000, "0.00000001btc": 1000, "1btc": 100_000_000_000, "1.5sat": 1500, "0": 0,
+		"21000000btc": 2_100_000_000_000_000_000,
+	} {
+		if got, ok := parseMsats(in); !ok || got != want {
+			t.Errorf("%q: got %d %v, want %d", in, got, ok, want)
+		}
+	}
+	for _, in := range []string{"", "sat", "-1sat", "1.5", "1.5msat", "0.0001sat", "1e5", "1/2", "21000001btc", "1.2.3sat", "1 sat", "9223372036854775808", "١sat"} {
+		if got, ok := parseMsats(in); ok {
+			t.Errorf("%q is accepted as %d", in, got)
+		}
+	}
+}
+
+func TestUsageLine(t *testing.T) {
+	got := usage([]param{{name: "order_id"}, {name: "reason", optional: true}, {name: "force", optional: true}})
+	if want := "order_id [reason] [force]"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+func TestBoolAndTextParameters(t *testing.T) {
+	params := []param{{name: "note", kind: textParam}, {name: "force", optional: true, kind: boolParam}, {name: "amount", optional: true, kind: satsParam}}
+	a, wrong := mend(json.RawMessage(`["007",true,"2sat"]`), params)
+	if wrong != nil || a.text("note", "") != "007" || a.text("force", "") != "true" || a.text("amount", "") != "2000" {
+		t.Errorf("got %v, %v", a, wrong)
+	}
+	if _, wrong = mend(json.RawMessage(`{"note":"x","force":1}`), params); wrong == nil || wrong.Code != clnio.CodeInvalidParams {
+		t.Errorf("force=1: got %v", wrong)
+	}
+}
+
+// glightning answers nothing at all when a result cannot be marshalled, and neither result nor error when it is nil.
+func TestMethodWithoutAUsableResultIsAnIncident(t *testing.T) {
+	log := slog.New(slog.DiscardHandler)
+	for name, result := range map[string]any{"nil": nil, "a channel": make(chan int)} {
+		m := &method{name: "x", call: func(context.Context, market, args) (any, error) { return result, nil }}
+		a := runMethod(t.Context(), log, &probe{}, m, "{}")
+		if a.Error == nil || a.Error.Code != clnio.CodeInternal {
+			t.Errorf("%s: got %s %v", name, a.Result, a.Error)
+		}
+	}
+}
+
+func TestLibraryOutputThatIsNoMessageIsDropped(t *testing.T) {
+	lib := &library{log: slog.New(slog.DiscardHandler)}
+	var got []string
+	answered := func(_ context.Context, m clnio.Message) { got = append(got, string(m.ID)) }
+	for _, line := range []string{"ERR\n", "map[start:x]\n", `{"a":` + "\n", "[1]\n", `{"jsonrpc":"2.0","method":"log","params":{}}` + "\n", `{"jsonrpc":"2.0","id":7,"result":{}}` + "\n"} {
+		lib.line(t.Context(), []byte(line), answered)
+	}
+	if strings.Join(got, " ") != "7" {
+		t.Errorf("answered %q, want 7 alone", got)
+	}
+}
+
+func FuzzMend(f *testing.F) {
+	for _, s := range []string{`{"order_id":"a","order_id":"b"}`, `[1,null,{}]`, `{}`, `"x"`, ``, `{"limit":1e9999}`, `{"a":`, `null`} {
+		f.Add(s)
+	}
+	params := []param{{name: "order_id", kind: orderParam}, {name: "limit", optional: true, kind: countParam}, {name: "amount", optional: true, kind: satsParam}}
+	f.Fuzz(func(t *testing.T, s string) {
+		a, wrong := mend(json.RawMessage(s), params)
+		if (a == nil) == (wrong == nil) {
+			t.Fatalf("got %v and %v", a, wrong)
+		}
+		if wrong == nil {
+			return
+		}
+		if wrong.Code != clnio.CodeInvalidParams || strings.ContainsAny(wrong.Message, "\n\r") {
+			t.Errorf("got %v", wrong)
+		}
+	})
+}
