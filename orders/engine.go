@@ -229,7 +229,7 @@ func (e *Engine) begin(t *tx, in *Input) (*step, error) {
 		}
 		id, s.stray = hold.Order, hold
 	}
-	if o, ok := t.order(id); ok {
+	if o, ok := t.order(id); ok && in.Act.On() != OnNewOrder {
 		s.o = o
 	} else if in.From.Trade.IsZero() {
 		return nil, fmt.Errorf("%s: there is no order %s", in.Act.On(), id)

@@ -14,6 +14,9 @@ func (c cond) holds(s *step) bool { return c(s) }
 func always(*step) bool       { return true }
 func orderSells(s *step) bool { return s.o.Kind == Sell }
 
+// nothingHeld: the seller has not locked anything yet.
+func nothingHeld(s *step) bool { return s.o.HeldAt == 0 }
+
 // invoiceGiven: the taker of a sell order brought the payout invoice along.
 func invoiceGiven(s *step) bool {
 	a, ok := s.in.Act.(TakeSell)

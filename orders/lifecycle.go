@@ -28,15 +28,16 @@ var lifecycle = map[Status][]row{
 		{OnCancel, maker, always, Canceled, do(tellMakerCanceled, publish)},
 		{OnDeadline, node, always, Expired, do(tellMakerCanceled, publish)},
 	},
-	// The buyer owes an invoice. On a sell order he is the taker and nothing is held; on a buy order he is the maker
-	// and the seller's money is held.
+	// The buyer owes an invoice. On a sell order he is the taker and nothing is held, unless his first invoice grew too
+	// old; on a buy order he is the maker and the seller's money is held.
 	WaitingBuyerInvoice: {
-		{OnAddInvoice, buyer, orderSells, WaitingPayment, do(storePayout, makeHold)},
+		{OnAddInvoice, buyer, nothingHeld, WaitingPayment, do(storePayout, makeHold)},
 		{OnAddInvoice, buyer, always, Active, do(storePayout, introduce)},
 		{OnCancel, maker, always, Canceled, do(cancelHold, tellBothCanceled, publish)},
 		{OnCancel, taker, always, Pending, do(cancelHold, reopen, publish)},
-		{OnDeadline, node, orderSells, Pending, do(reopen, publish)},
+		{OnDeadline, node, orderSells, Pending, do(cancelHold, reopen, publish)},
 		{OnDeadline, node, always, Canceled, do(cancelHold, tellBothCanceled, publish)},
+		{OnHoldCanceled, node, orderSells, Canceled, do(tellBothCanceled, publish)},
 		{OnHoldCanceled, node, always, Pending, do(reopen, publish)},
 	},
 	// The seller owes the payment of the hold invoice.

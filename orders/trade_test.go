@@ -316,3 +316,21 @@ func TestSameInputTwiceHasOneEffect(t *testing.T) {
 	}
 	w.pump()
 }
+
+func TestAnInvoiceThatGrewTooOldIsAskedForAgain(t *testing.T) {
+	w := newWorld(t)
+	seller, buyer := w.trader("seller"), w.trader("buyer")
+	id := seller.must(OrderID{}, NewOrder{Terms: sellTerms(10_000)})
+	old := w.invoice(10_000)
+	old.Expires = w.now + 3600
+	buyer.must(id, TakeSell{Invoice: old})
+	w.now += 10
+	w.lock(id)
+	w.want(id, WaitingBuyerInvoice)
+	hold := w.order(id).Hold
+	buyer.must(id, AddInvoice{w.invoice(10_000)})
+	w.want(id, Active)
+	if w.order(id).Hold != hold {
+		t.Error("the seller was asked to pay twice")
+	}
+}

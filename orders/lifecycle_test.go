@@ -1,0 +1,200 @@
+package orders
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"reflect"
+	"runtime"
+	"strings"
+	"testing"
+)
+
+var update = flag.Bool("update", false, "rewrite golden files")
+
+// The life cycle as an operator can read it. A change of the table is a change of this file.
+func TestLifecyclePageIsFresh(t *testing.T) {
+	const path = "../contrib/docs/lifecycle.md"
+	got := lifecyclePage()
+	if *update {
+		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got != string(want) {
+		t.Errorf("%s is stale: run go test ./orders -run Lifecycle -update\n%s", path, got)
+	}
+}
+
+func lifecyclePage() string {
+	var b strings.Builder
+	b.WriteString("# Life cycle of an order\n\nWritten by `go test ./orders -run Lifecycle -update` from the table in `orders/lifecycle.go`.\n" +
+		"Within a status the first row that fits wins. What no row takes changes nothing.\n\n")
+	b.WriteString("| status | input | by | when | becomes | done and owed |\n|---|---|---|---|---|---|\n")
+	for _, s := range append([]Status{newborn}, Statuses...) {
+		for _, r := range lifecycle[s] {
+			var acts []string
+			for _, a := range r.do {
+				acts = append(acts, funcName(a))
+			}
+			fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %s |\n", name(s), r.on, r.by, funcName(r.when), r.to, strings.Join(acts, ", "))
+		}
+	}
+	b.WriteString("\n```mermaid\nstateDiagram-v2\n")
+	for _, s := range append([]Status{newborn}, Statuses...) {
+		drawn := map[string]bool{}
+		for _, r := range lifecycle[s] {
+			line := fmt.Sprintf("    %s --> %s: %s\n", node2(s), node2(r.to), r.on)
+			if s != r.to && !drawn[line] {
+				b.WriteString(line)
+				drawn[line] = true
+			}
+		}
+		if s.Final() {
+			fmt.Fprintf(&b, "    %s --> [*]\n", node2(s))
+		}
+	}
+	b.WriteString("```\n")
+	return b.String()
+}
+
+func name(s Status) string {
+	if s == newborn {
+		return "(new)"
+	}
+	return string(s)
+}
+
+func node2(s Status) string {
+	if s == newborn {
+		return "[*]"
+	}
+	return strings.ReplaceAll(string(s), "-", "_")
+}
+
+func funcName(f any) string {
+	n := runtime.FuncForPC(reflect.ValueOf(f).Pointer()).Name()
+	return n[strings.LastIndex(n, ".")+1:]
+}
+
+func TestNoRowLeavesAFinalStatus(t *testing.T) {
+	for s, rows := range lifecycle {
+		for _, r := range rows {
+			if s.Final() && r.to != s {
+				t.Errorf("%s → %s on %s", s, r.to, r.on)
+			}
+			if r.to == Settling && r.on != OnRelease {
+				t.Errorf("%s settles on %s", s, r.on)
+			}
+			if r.to == Success && s != SettledHoldInvoice && s != Success {
+				t.Errorf("%s → success", s)
+			}
+		}
+	}
+}
+
+// Every status × client's input × sender is either a row or a refusal with a reason; the order survives all of them.
+func TestEveryStatusAnswersEveryClient(t *testing.T) {
+	for _, status := range Statuses {
+		for _, on := range Ons[:9] {
+			for _, side := range []string{"maker", "taker", "stranger"} {
+				t.Run(fmt.Sprintf("%s while %s by %s", on, status, side), func(t *testing.T) {
+					w, id, who := tradeIn(t, status)
+					p := who[side]
+					p.index += 100
+					before := w.order(id)
+					w.said = nil
+					out := p.does(id, clientAct(w, on))
+					after := w.order(id)
+					if out.Reason == "" {
+						return
+					}
+					l := w.last(p, SayCantDo)
+					if l.Reason != out.Reason || l.Request == nil || *l.Request != p.request {
+						t.Errorf("cant-do %+v for %q", l, out.Reason)
+					}
+					if !reflect.DeepEqual(before, after) {
+						t.Errorf("a refused %s changed the order:\n%+v\n%+v", on, before, after)
+					}
+				})
+			}
+		}
+	}
+}
+
+func clientAct(w *world, on On) Act {
+	switch on {
+	case OnNewOrder:
+		return NewOrder{Terms: sellTerms(20_000)}
+	case OnTakeSell:
+		return TakeSell{}
+	case OnTakeBuy:
+		return TakeBuy{}
+	case OnAddInvoice:
+		return AddInvoice{w.invoice(10_000)}
+	case OnFiatSent:
+		return SendFiat{}
+	case OnRelease:
+		return Release{}
+	case OnCancel:
+		return Cancel{}
+	case OnRateUser:
+		return RateUser{4}
+	}
+	return Other{Action: "orders", Reason: InvalidAction}
+}
+
+// tradeIn brings a sell order into a status.
+func tradeIn(t *testing.T, s Status) (*world, OrderID, map[string]*trader) {
+	t.Helper()
+	w := newWorld(t)
+	seller, buyer := w.trader("seller"), w.trader("buyer")
+	who := map[string]*trader{"maker": seller, "taker": buyer, "stranger": w.trader("stranger")}
+	id := seller.must(OrderID{}, NewOrder{Terms: sellTerms(10_000)})
+	fail := []error{&PayError{Why: "no route"}, &PayError{Why: "no route"}}
+	steps := []struct {
+		to Status
+		do func()
+	}{
+		{WaitingBuyerInvoice, func() { buyer.must(id, TakeSell{}) }},
+		{WaitingPayment, func() { buyer.must(id, AddInvoice{w.invoice(10_000, fail...)}) }},
+		{Active, func() { w.lock(id) }},
+		{FiatSent, func() { buyer.must(id, SendFiat{}) }},
+		{Settling, func() { w.node.down = true; seller.must(id, Release{}) }},
+		{SettledHoldInvoice, func() { w.node.down = false; w.pump() }},
+		{Success, func() { w.pass(60); w.pass(60) }},
+	}
+	switch s {
+	case Pending:
+		return w, id, who
+	case Canceled:
+		seller.must(id, Cancel{})
+		return w, id, who
+	case Expired:
+		w.pass(90_000)
+		return w, id, who
+	}
+	for _, step := range steps {
+		step.do()
+		w.want(id, step.to)
+		if step.to == s {
+			return w, id, who
+		}
+		if step.to == FiatSent && s == CoopCanceled {
+			seller.must(id, Cancel{})
+			buyer.must(id, Cancel{})
+			return w, id, who
+		}
+		if step.to == FiatSent && s == Frozen {
+			w.node.holds[w.order(id).Hold].state = HoldCanceled
+			w.report(HoldIsCanceled{Hash: w.order(id).Hold, Why: "gone"})
+			return w, id, who
+		}
+	}
+	t.Fatalf("no way to %s", s)
+	return nil, OrderID{}, nil
+}
