@@ -1,0 +1,115 @@
+package nostrio
+
+import (
+	"github.com/mostro-cln/mostro/orders"
+)
+
+// OpeningWindow is how old, in seconds, a message may be that begins something: an order or a take that reaches us
+// late is not wanted any more. What continues a trade counts whenever it comes.
+const OpeningWindow = 600
+
+// Translate makes the exchange's input of a client's message. decode reads a payout invoice with the node's help; it
+// is called at most once. False: the message asks for nothing, or too late, and is dropped without an answer.
+func Translate(in Incoming, now int64, seed orders.Seed, decode func(string) orders.Invoice) (orders.Input, bool) {
+	b := in.Message.Body
+	if opens(b.Action) && in.At < now-OpeningWindow || !asks(b.Action) {
+		return orders.Input{}, false
+	}
+	input := orders.Input{
+		ID: in.ID, At: now, Seed: seed, Request: b.RequestID, Index: b.TradeIndex, Act: act(b, decode),
+		From: orders.Sender{Trade: in.Sender, Identity: in.Identity, Way: in.Way},
+	}
+	if b.ID != nil && b.Action != ActNewOrder {
+		input.Order = orders.OrderID(*b.ID)
+	}
+	return input, true
+}
+
+func opens(a Action) bool {
+	return a == ActNewOrder || a == ActTakeSell || a == ActTakeBuy
+}
+
+// asks reports whether a client may say a at all. What only servers say, or clients to each other, is no request.
+func asks(a Action) bool {
+	switch a {
+	case ActNewOrder, ActTakeSell, ActTakeBuy, ActAddInvoice, ActFiatSent, ActRelease, ActCancel, ActRateUser,
+		ActDispute, ActOrders, ActRestoreSession, ActLastTradeIndex, ActTradePubKey, ActPayInvoice, ActAddBondInvoice,
+		ActAddCashuEscrow, ActAdminAddSolver, ActAdminCancel, ActAdminSettle, ActAdminTakeDispute:
+		return true
+	}
+	return false
+}
+
+// act reads the payload that the action allows. Another payload is refused.
+func act(b Body, decode func(string) orders.Invoice) orders.Act {
+	switch b.Action {
+	case ActNewOrder:
+		if p, ok := b.Payload.(SmallOrder); ok {
+			return newOrder(p, decode)
+		}
+	case ActTakeSell:
+		return takeSell(b.Payload, decode)
+	case ActTakeBuy:
+		switch p := b.Payload.(type) {
+		case nil:
+			return orders.TakeBuy{}
+		case Amount:
+			return orders.TakeBuy{Fiat: (*int64)(&p)}
+		}
+	case ActAddInvoice:
+		if p, ok := b.Payload.(PaymentRequest); ok {
+			return orders.AddInvoice{Invoice: decoded(p.Invoice, decode)}
+		}
+	case ActFiatSent, ActRelease:
+		if _, next := b.Payload.(NextTrade); next || b.Payload == nil {
+			if b.Action == ActRelease {
+				return orders.Release{}
+			}
+			return orders.SendFiat{}
+		}
+	case ActCancel:
+		return orders.Cancel{}
+	case ActRateUser:
+		if p, ok := b.Payload.(RatingUser); ok {
+			return orders.RateUser{Points: int64(p)}
+		}
+	default:
+		return orders.Other{Action: string(b.Action), Reason: orders.InvalidAction}
+	}
+	return orders.Other{Action: string(b.Action), Reason: orders.InvalidParameters}
+}
+
+func newOrder(p SmallOrder, decode func(string) orders.Invoice) orders.Act {
+	n := orders.NewOrder{Terms: orders.Terms{
+		Kind: orders.Kind(p.Kind), Amount: orders.Sats(p.Amount), FiatCode: p.FiatCode, FiatAmount: p.FiatAmount,
+		Min: p.MinAmount, Max: p.MaxAmount, PaymentMethod: p.PaymentMethod, Premium: p.Premium,
+	}}
+	if p.ExpiresAt != nil {
+		n.Terms.ExpiresAt = *p.ExpiresAt
+	}
+	if p.Kind == Buy && p.BuyerInvoice != nil && *p.BuyerInvoice != "" {
+		n.Invoice = decoded(*p.BuyerInvoice, decode)
+	}
+	return n
+}
+
+func takeSell(payload Payload, decode func(string) orders.Invoice) orders.Act {
+	switch p := payload.(type) {
+	case nil:
+		return orders.TakeSell{}
+	case Amount:
+		return orders.TakeSell{Fiat: (*int64)(&p)}
+	case PaymentRequest:
+		t := orders.TakeSell{Fiat: p.Amount}
+		if p.Invoice != "" {
+			t.Invoice = decoded(p.Invoice, decode)
+		}
+		return t
+	}
+	return orders.Other{Action: string(ActTakeSell), Reason: orders.InvalidParameters}
+}
+
+func decoded(s string, decode func(string) orders.Invoice) *orders.Invoice {
+	inv := decode(s)
+	return &inv
+}
