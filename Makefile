@@ -1,0 +1,56 @@
+# Everything that this repository can do. `make help` lists it. Only Go is needed.
+GO      ?= go
+BIN     := bin
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+LDFLAGS := -s -w -X main.version=$(VERSION)
+FUZZ    ?= 10s
+TOOLS   := $(GO) tool -modfile=contrib/tools/go.mod
+
+.PHONY: help build install demo test regtest check lint fuzz bench golden clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+build: ## build the plugins and the tools into bin/
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN)/mostro ./plugin
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN)/holdinvoice ./contrib/holdinvoice
+	cp $(BIN)/holdinvoice $(BIN)/holdinvoice-guard
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN)/ ./contrib/trader/cmd/trader ./contrib/relay/cmd/relay ./contrib/simln/cmd/simln ./contrib/simln/cmd/simln-cli
+
+PREFIX ?= /usr/local
+install: build ## copy the plugins to PREFIX/libexec/mostro
+	install -d $(DESTDIR)$(PREFIX)/libexec/mostro
+	install -m 755 $(BIN)/mostro $(BIN)/holdinvoice $(BIN)/holdinvoice-guard $(DESTDIR)$(PREFIX)/libexec/mostro/
+
+demo: build ## run a whole trade on a simulated node and a relay of our own; KEEP=1 leaves them running
+	$(GO) run ./contrib/scenario/cmd/demo -bin $(BIN) $(if $(KEEP),-keep)
+
+test: ## all tests with the race detector, end to end on the simulated node
+	$(GO) vet ./...
+	$(GO) test -race -timeout 15m ./...
+
+regtest: build ## the same scenarios on real bitcoind and lightningd, where they are in PATH
+	$(GO) run ./contrib/scenario/cmd/regtest -bin $(BIN)
+
+check: lint test ## what a reviewer runs
+
+lint: ## gofmt, vet and golangci-lint
+	@test -z "$$(gofmt -l orders nostrio plugin contrib)" || { gofmt -l orders nostrio plugin contrib; echo "run gofmt -w on these"; exit 1; }
+	$(GO) vet ./...
+	$(TOOLS) golangci-lint run ./...
+
+fuzz: ## every fuzz target for FUZZ (default 10s)
+	@for p in $$($(GO) list ./...); do \
+		for f in $$($(GO) test -list '^Fuzz' $$p | grep ^Fuzz); do \
+			echo "$$p $$f"; $(GO) test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZ) $$p || exit 1; \
+		done; \
+	done
+
+bench: ## all benchmarks
+	$(GO) test -run '^$$' -bench . -benchmem ./orders ./nostrio ./plugin/... ./contrib/holdinvoice
+
+golden: ## rewrite golden files; read the diff
+	$(GO) test ./orders ./nostrio ./plugin -run 'Golden|Lifecycle|Fresh|Options' -update
+
+clean: ## remove what make has built
+	rm -rf $(BIN)
