@@ -13,5 +13,8 @@
 //	keys.go event.go                          our key and its signatures; events, their ids and their JSON
 //	incoming.go direct.go giftwrap.go         the two transports in; both yield one Incoming
 //	seal.go                                   the two transports out, for a server and for a client
+//	relays.go                                 Pool: all relays as one; publish and count who took it
+//	relay.go subscription.go outqueue.go      one relay: its connection, what we read there, what it has yet to take
+//	frame.go                                  the messages between us and a relay
 //	lru.go                                    a bounded map
 package nostrio
