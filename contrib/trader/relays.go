@@ -30,6 +30,7 @@ type relays struct {
 	seq     int                     // makes each REQ's id new, so that no EOSE is taken for another's
 	seen    seen
 	changed chan struct{} // closed and made anew when a link's condition changes
+	closed  bool
 }
 
 type subscription struct {
@@ -56,6 +57,9 @@ func newRelays(urls []string, log *slog.Logger, deliver func(string, []nostr.Eve
 
 // close ends all connections and waits for them. No event is delivered afterwards.
 func (p *relays) close() {
+	p.mu.Lock()
+	p.closed = true
+	p.mu.Unlock()
 	p.cancel()
 	p.running.Wait()
 }
@@ -127,10 +131,16 @@ func (p *relays) publish(ctx context.Context, e nostr.Event) error {
 		return fmt.Errorf("encode event: %w", err)
 	}
 	results := make(chan answer, len(p.links))
+	p.mu.Lock()
+	if p.closed {
+		p.mu.Unlock()
+		return errClosed
+	}
 	for _, l := range p.links {
 		// Not ended with ctx: the other relays should have it even when one was quick.
 		p.running.Go(func() { results <- l.publish(p.ctx, e.ID, frame) })
 	}
+	p.mu.Unlock()
 	unclear := false
 	var refusals []error
 	for range p.links {
@@ -198,6 +208,8 @@ func (p *relays) current(id string) (name string, sub subscription, ok bool) {
 type seen struct{ young, old map[seenKey]struct{} }
 
 type seenKey struct{ name, id string }
+
+var errClosed = errors.New("the trader is closed")
 
 const seenHalf = 8192
 

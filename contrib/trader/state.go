@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"syscall"
 
@@ -77,6 +78,21 @@ func (s *states) update(change func(*state)) error {
 	return nil
 }
 
+// last is the state as this process has seen it last. Its records are not to be changed.
+func (s *states) last() state {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.mem
+}
+
+// read is the state as it is now, with what other processes did.
+func (s *states) read() (state, error) {
+	if s.path == "" {
+		return s.last(), nil
+	}
+	return readState(s.path)
+}
+
 func lockFile(path string) (unlock func(), err error) {
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
@@ -103,6 +119,9 @@ func readState(path string) (state, error) {
 	}
 	if st.Version != stateVersion || st.Next == 0 {
 		return st, fmt.Errorf("read state %s: version %d, next index %d: not ours", path, st.Version, st.Next)
+	}
+	if slices.Contains(st.Trades, nil) {
+		return st, fmt.Errorf("read state %s: a trade is null", path)
 	}
 	return st, nil
 }
