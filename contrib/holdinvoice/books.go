@@ -1,0 +1,234 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+
+	"github.com/mostro-cln/mostro/plugin/clnio"
+)
+
+// htlcRow is an incoming HTLC as listhtlcs and listpeerchannels show it.
+type htlcRow struct {
+	Scid      string `json:"short_channel_id"`
+	ID        uint64 `json:"id"`
+	Direction string `json:"direction"`
+	State     string `json:"state"`
+	Amount    Msat   `json:"amount_msat"`
+	Expiry    Height `json:"expiry"`
+	Hash      Hash   `json:"payment_hash"`
+}
+
+// is compares with a part, but not by channel: its name may have changed since.
+func (r *htlcRow) is(hash Hash, part HTLC) bool {
+	return r.Direction == "in" && r.Hash == hash && r.ID == part.ID && r.Amount == part.Amount && r.Expiry == part.Expiry
+}
+
+// channels is the answer of listpeerchannels.
+type channels struct {
+	Channels []struct {
+		State string    `json:"state"`
+		Scid  string    `json:"short_channel_id"`
+		HTLCs []htlcRow `json:"htlcs"`
+	} `json:"channels"`
+}
+
+// stateHeld is an incoming HTLC that waits for its hook's answer.
+const stateHeld = "RCVD_ADD_ACK_REVOCATION"
+
+// each calls f for every incoming HTLC of the hash until f says stop.
+func (cs channels) each(hash Hash, f func(channelState string, r *htlcRow) (stop bool)) {
+	for i := range cs.Channels {
+		for j := range cs.Channels[i].HTLCs {
+			r := &cs.Channels[i].HTLCs[j]
+			if r.Direction == "in" && r.Hash == hash && f(cs.Channels[i].State, r) {
+				return
+			}
+		}
+	}
+}
+
+// holds says whether a part is held on a channel that works: CHANNELD_NORMAL, or for a while
+// one of its neighbours during a splice or a closing by agreement. On a channel that went to
+// the chain an HTLC looks held for ever.
+func (cs channels) holds(hash Hash) (yes bool) {
+	cs.each(hash, func(channel string, r *htlcRow) bool {
+		yes = strings.HasPrefix(channel, "CHANNELD_") && r.State == stateHeld
+		return yes
+	})
+	return yes
+}
+
+// shows says whether any channel still knows a part.
+func (cs channels) shows(hash Hash) (yes bool) {
+	cs.each(hash, func(string, *htlcRow) bool { yes = true; return true })
+	return yes
+}
+
+// find returns the state of a part.
+func (cs channels) find(hash Hash, part HTLC) (state string, ok bool) {
+	cs.each(hash, func(_ string, r *htlcRow) bool {
+		if r.is(hash, part) {
+			state, ok = r.State, true
+		}
+		return ok
+	})
+	return state, ok
+}
+
+// holdsPart is holds for one part.
+func (cs channels) holdsPart(hash Hash, part HTLC) (yes bool) {
+	cs.each(hash, func(channel string, r *htlcRow) bool {
+		yes = strings.HasPrefix(channel, "CHANNELD_") && r.State == stateHeld && r.is(hash, part)
+		return yes
+	})
+	return yes
+}
+
+func (h *holder) listHeld(ctx context.Context) (cs channels, err error) {
+	err = h.rpc(ctx, "listpeerchannels", nil, &cs)
+	return cs, err
+}
+
+// listHTLCs returns the history of a channel; of all channels if the name is gone.
+func (h *holder) listHTLCs(ctx context.Context, scid string) ([]htlcRow, error) {
+	var out struct {
+		HTLCs []htlcRow `json:"htlcs"`
+	}
+	err := h.rpc(ctx, "listhtlcs", map[string]string{"id": scid}, &out)
+	var refused *clnio.Error
+	if errors.As(err, &refused) {
+		err = h.rpc(ctx, "listhtlcs", nil, &out)
+	}
+	return out.HTLCs, err
+}
+
+// income is what came in for one hash.
+type income struct{ offChain, onChain Msat }
+
+// moveBook reads the node's bookkeeping forward and sums up per hash, so that each row is
+// read once.
+type moveBook struct {
+	mu      sync.Mutex
+	begun   bool
+	next    uint64 // first channel move not read yet
+	off     map[Hash]Msat
+	missing bool // the node is older than this command
+}
+
+func (b *moveBook) unavailable() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.missing
+}
+
+// movesAtOnce bounds one answer of listchannelmoves.
+const movesAtOnce = 2000
+
+// booked returns what the node's books show for an invoice. known is false where the node
+// keeps no such books.
+func (h *holder) booked(ctx context.Context, inv *Invoice) (got income, known bool, err error) {
+	b := &h.moved
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if !b.begun {
+		b.begun, b.off = true, map[Hash]Msat{}
+		b.next = h.oldestMove()
+	}
+	if err := h.readMoves(ctx, b); err != nil {
+		return income{}, false, err
+	}
+	if b.missing {
+		return income{}, false, nil
+	}
+	got.offChain = b.off[inv.Hash]
+	if got.offChain < inv.Amount {
+		if got.onChain, err = h.chainIncome(ctx, inv.Hash); err != nil {
+			return income{}, false, err
+		}
+	}
+	return got, true, nil
+}
+
+// oldestMove is where reading must begin so that no outstanding invoice's rows are missed.
+func (h *holder) oldestMove() uint64 {
+	from := uint64(0)
+	for i, c := range h.all(outstanding) {
+		c.mu.Lock()
+		if start := c.inv.MoveStart; i == 0 || start < from {
+			from = start
+		}
+		c.mu.Unlock()
+	}
+	return max(from, 1)
+}
+
+func (h *holder) readMoves(ctx context.Context, b *moveBook) error {
+	for !b.missing {
+		var out struct {
+			Moves []struct {
+				Index  uint64 `json:"created_index"`
+				Credit Msat   `json:"credit_msat"`
+				Tag    string `json:"primary_tag"`
+				Hash   *Hash  `json:"payment_hash"`
+			} `json:"channelmoves"`
+		}
+		err := h.rpc(ctx, "listchannelmoves", map[string]any{"index": "created", "start": b.next, "limit": movesAtOnce}, &out)
+		var refused *clnio.Error
+		if errors.As(err, &refused) && refused.Code == clnio.CodeMethodNotFound {
+			b.missing = true
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		for _, m := range out.Moves {
+			if m.Index < b.next {
+				return fmt.Errorf("listchannelmoves: index %d before the asked %d", m.Index, b.next)
+			}
+			b.next = m.Index + 1
+			if m.Hash != nil && m.Tag == "invoice" && h.find(*m.Hash) != nil {
+				b.off[*m.Hash] += m.Credit
+			}
+		}
+		if len(out.Moves) < movesAtOnce {
+			return nil
+		}
+	}
+	return nil
+}
+
+// chainIncome sums up what was claimed on chain for a hash.
+func (h *holder) chainIncome(ctx context.Context, hash Hash) (sum Msat, err error) {
+	var out struct {
+		Moves []struct {
+			Credit Msat   `json:"credit_msat"`
+			Tag    string `json:"primary_tag"`
+			Hash   *Hash  `json:"payment_hash"`
+		} `json:"chainmoves"`
+	}
+	if err := h.rpc(ctx, "listchainmoves", nil, &out); err != nil {
+		return 0, err
+	}
+	for _, m := range out.Moves {
+		if m.Hash != nil && *m.Hash == hash && m.Tag == "htlc_fulfill" {
+			sum += m.Credit
+		}
+	}
+	return sum, nil
+}
+
+// moveIndex is the number of the node's newest channel move, or 0 if it will not say.
+func (h *holder) moveIndex(ctx context.Context) uint64 {
+	var out struct {
+		Created uint64 `json:"created"`
+	}
+	err := h.rpc(ctx, "wait", map[string]any{"subsystem": "channelmoves", "indexname": "created", "nextvalue": 0}, &out)
+	if err != nil {
+		h.log.Debug("channel moves cannot be counted", "err", err)
+		return 0
+	}
+	return out.Created
+}

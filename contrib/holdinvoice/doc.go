@@ -1,0 +1,41 @@
+// Command holdinvoice is a Core Lightning plugin that makes hold invoices: a payment to
+// one is locked on its way, and settled or given back on command.
+//
+// Its RPC is that of the Rust plugin of the same name, so one caller serves both:
+// holdinvoice, holdinvoicelookup, holdinvoicesettle, holdinvoicecancel, and more of its
+// own. What it adds: every check of a payment that an honest payee makes (amount, secret,
+// total, expiry, onion) happens before ACCEPTED is said; a settle is proved, not assumed;
+// no row of the invoice stays in the node, so a dead plugin never settles by itself.
+//
+// The same binary under a file name that holds "guard" plays the second role: it stands
+// behind the holder in the hook chain and takes over, with the holder's own database,
+// when the holder dies. Load both at the start of lightningd, never later:
+//
+//	important-plugin=/path/holdinvoice
+//	plugin=/path/holdinvoice-guard
+//
+// # Promises
+//
+//  1. A hook is only ever answered in one of the four shapes in reply.go, none of which
+//     can stop the node.
+//  2. What was decided is on disk before it is said: ACCEPTED before it is announced,
+//     SETTLING before the first preimage leaves, CANCELING before the first refusal.
+//  3. SETTLING never becomes a refusal, CANCELING never a settle. The store checks that
+//     by itself (state.go), in the transaction that writes.
+//  4. No answer is given late: a payment that nobody settled is given back some blocks
+//     before the chain would take the channel, and at its expiry at the latest.
+//
+// # Rooms
+//
+// main.go and runtime.go are the process and its two streams, manifest.go what it tells
+// the node. hook.go takes payments in and decide.go judges them, without any I/O.
+// invoice.go makes an invoice, settle.go ends and proves one, deadlines.go watches blocks
+// and clocks, recover.go begins again after a restart, guard.go is the second role.
+// store.go is the disk, rpc.go and params.go the commands.
+//
+// # What it does not protect from
+//
+// A part of a payment that is below the dust limit cannot be claimed on chain; whoever
+// escrows such amounts trusts the channel peer. The preimage passes through the node's
+// own invoice notification when an invoice is made.
+package main

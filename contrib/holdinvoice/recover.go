@@ -1,0 +1,132 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+)
+
+// recoverHeld finds the end of each accepted payment whose parts have not come back after a
+// start. The node replays what it still holds as soon as every plugin is ready; in a node
+// that was running already, nothing comes: a predecessor that died lost all its holds.
+func (h *holder) recoverHeld(ctx context.Context) {
+	wait := recoverTime
+	if h.late {
+		wait = 0
+	}
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(wait):
+		}
+		left := 0
+		h.guarded("recover", func() { left = h.recoverOnce(ctx) })
+		if left == 0 {
+			return
+		}
+		wait = 15 * time.Second
+	}
+}
+
+// recoverOnce judges what is missing by what the node shows, and returns how many payments
+// it must look at again.
+func (h *holder) recoverOnce(ctx context.Context) (left int) {
+	missing := h.all(func(inv *Invoice) bool { return inv.State == Accepted })
+	if len(missing) == 0 {
+		return 0
+	}
+	held, err := h.listHeld(ctx)
+	if err != nil {
+		h.log.Warn("held payments cannot be listed", "err", err)
+		return len(missing)
+	}
+	for _, c := range missing {
+		c.mu.Lock()
+		if c.recovering() && !h.judgeMissing(c, held) {
+			left++
+		}
+		c.mu.Unlock()
+	}
+	return left
+}
+
+// judgeMissing says whether nothing more is to be awaited for c. A part that the node still
+// holds is with another plugin and may yet come; one that it does not hold is gone. What is
+// left of the payment stays accepted only if it covers the invoice. The caller holds c.mu.
+func (h *holder) judgeMissing(c *contract, held channels) (done bool) {
+	next := c.inv.clone()
+	next.HTLCs = nil
+	var sum Msat
+	for _, part := range c.inv.HTLCs {
+		switch {
+		case c.live[part.Key]:
+		case held.holdsPart(c.hash, part):
+			h.log.Error("part is held by the node but was not given to us", "hash", c.hash, "channel", part.Scid, "htlc", part.ID)
+			return false
+		default:
+			continue
+		}
+		next.HTLCs = append(next.HTLCs, part)
+		sum += part.Amount
+	}
+	if sum < c.inv.Amount {
+		h.log.Error("accepted payment is lost", "hash", c.hash, "left_msat", sum, "amount_msat", c.inv.Amount)
+		next = c.inv.clone()
+		next.State, next.Reason = Lost, reasonLost
+		if h.late {
+			next.Reason = "plugin_died"
+		}
+	} else {
+		h.log.Error("accepted payment lost parts but still covers the amount", "hash", c.hash, "left_msat", sum)
+	}
+	if err := h.save(c, next); err != nil {
+		return false
+	}
+	if err := h.obey(c); err != nil {
+		h.log.Error("decision cannot be carried out yet", "hash", c.hash, "err", err)
+	}
+	return true
+}
+
+// dropUnfinished ends invoices that a crash left half made. They were never handed out, so
+// nobody can have paid them; the node must not keep a row that it would settle by itself.
+func (h *holder) dropUnfinished(ctx context.Context) {
+	for pause := 200 * time.Millisecond; ; pause = min(2*pause, 15*time.Second) {
+		left := 0
+		h.guarded("drop unfinished", func() {
+			for _, c := range h.all(func(inv *Invoice) bool { return inv.State == Creating && inv.CreatedAt < h.begun.Unix() }) {
+				if err := h.dropOne(ctx, c); err != nil {
+					h.log.Warn("half-made invoice cannot be removed yet", "hash", c.hash, "err", err)
+					left++
+				}
+			}
+		})
+		if left == 0 {
+			return
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(pause):
+		}
+	}
+}
+
+func (h *holder) dropOne(ctx context.Context, c *contract) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.inv.State != Creating || c.making {
+		return nil
+	}
+	if err := h.deleteRow(ctx, &c.inv); err != nil {
+		return fmt.Errorf("remove the node's row: %w", err)
+	}
+	if err := h.vault.Drop(c.hash); err != nil {
+		return err
+	}
+	h.mu.Lock()
+	delete(h.contracts, c.hash)
+	h.mu.Unlock()
+	return nil
+}

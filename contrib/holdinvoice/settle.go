@@ -1,0 +1,385 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/mostro-cln/mostro/plugin/clnio"
+)
+
+// Own error codes, in the range that Core Lightning leaves free.
+const (
+	codeNotFound   = 3001 // no such invoice
+	codeWrongState = 3002 // the invoice is in another state
+	codeTooLate    = 3003 // too few blocks left to settle
+	codeNotYet     = 3006 // the node, or the payment, is not back yet after a start: try again
+)
+
+// Proof levels of a settle: what shows that the money is ours.
+const (
+	proofNone    = 0 // it was asked for
+	proofTaken   = 1 // every part was answered by us and then seen in removal: the node has the preimage on disk
+	proofBooked  = 2 // the node's books show the whole amount received
+	proofOnChain = 3 // the same, some of it claimed on chain
+)
+
+// settle decides that the money is ours: on disk first, then with each held part. The
+// preimage may be nil if it is known. It returns once the node was told; proof follows.
+// Calling again is safe, after any error too.
+func (h *holder) settle(ctx context.Context, c *contract, given *Preimage) (Invoice, error) {
+	if given != nil && given.Hash() != c.hash {
+		return Invoice{}, clnio.Errorf(clnio.CodeInvalidParams, "preimage: does not belong to the payment_hash")
+	}
+	if _, err := h.seal.Ready(ctx); err != nil {
+		return Invoice{}, err
+	}
+	h.awaitParts(ctx, c)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if err := h.reread(c); err != nil {
+		return Invoice{}, err
+	}
+	if c.inv.State == Settling || c.inv.State == Settled {
+		return c.inv.clone(), h.obey(c)
+	}
+	if err := h.maySettle(ctx, c); err != nil {
+		return Invoice{}, err
+	}
+	next := c.inv.clone()
+	next.State, next.Settle = Settling, true
+	// Crash before this: ACCEPTED, and the parts are replayed. After it: whoever reads the
+	// store next resolves each part that comes back.
+	if err := h.save(c, next); err != nil {
+		return Invoice{}, err
+	}
+	return c.inv.clone(), h.obey(c)
+}
+
+// maySettle says why a settle must not begin. The caller holds c.mu.
+func (h *holder) maySettle(ctx context.Context, c *contract) error {
+	if c.inv.State != Accepted {
+		return wrongState(&c.inv)
+	}
+	if c.back() < c.inv.Amount {
+		return refusalFor(&c.inv, codeNotYet, "only %d of %d msat came back after the start", c.back(), c.inv.Amount)
+	}
+	if !h.chain.synced() {
+		return refusalFor(&c.inv, codeNotYet, "node is not synced, blocks left are not known")
+	}
+	if left := int64(c.inv.MinExpiry()) - int64(h.chain.highest()); left < int64(h.limits.SettleMin) {
+		return refusalFor(&c.inv, codeTooLate, "%d blocks left, a settle needs %d", left, h.limits.SettleMin)
+	}
+	if _, err := h.seal.Open(ctx, c.hash, c.inv.Sealed); err != nil {
+		return err
+	}
+	return nil
+}
+
+// awaitParts gives parts that the node is about to replay some seconds to arrive.
+func (h *holder) awaitParts(ctx context.Context, c *contract) {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	for {
+		changed := h.change()
+		c.mu.Lock()
+		waiting := c.recovering() && !h.late
+		c.mu.Unlock()
+		if !waiting {
+			return
+		}
+		select {
+		case <-ctx.Done():
+			return // maySettle judges what is here
+		case <-changed:
+		}
+	}
+}
+
+// cancel decides that the money goes back. Calling again is safe.
+func (h *holder) cancel(c *contract, reason string) (Invoice, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if err := h.reread(c); err != nil {
+		return Invoice{}, err
+	}
+	switch c.inv.State {
+	case Canceling, Canceled:
+		return c.inv.clone(), h.obey(c)
+	case Open, Accepted:
+		if err := h.giveBack(c, reason); err != nil {
+			return Invoice{}, err
+		}
+		return c.inv.clone(), nil
+	}
+	return Invoice{}, wrongState(&c.inv)
+}
+
+// giveBack stores the decision to cancel and carries it out. The caller holds c.mu, and
+// the state is OPEN or ACCEPTED.
+func (h *holder) giveBack(c *contract, reason string) error {
+	next := c.inv.clone()
+	next.State, next.Reason = Canceling, reason
+	if c.inv.State == Open && len(c.inv.HTLCs) == 0 {
+		next.State, next.Gone = Canceled, true
+	}
+	if err := h.save(c, next); err != nil {
+		return err
+	}
+	return h.obey(c)
+}
+
+// obey gives every waiting call the answer that the stored state stands for; OPEN and
+// ACCEPTED stand for none. It is the only place that answers a held call, in a normal run
+// as after a crash. The caller holds c.mu.
+func (h *holder) obey(c *contract) error {
+	switch {
+	case c.doubt:
+		return errors.New("what is on disk is not known")
+	case c.inv.Settle:
+		return h.resolveAll(c)
+	case c.inv.State == Canceling || c.inv.State == Canceled || c.inv.State == Lost:
+		h.refuseAll(c, nil)
+	}
+	return nil
+}
+
+// resolveAll hands the preimage to each part. One part gives it away, so none is left out.
+func (h *holder) resolveAll(c *contract) error {
+	if len(c.calls) == 0 {
+		return nil
+	}
+	p, err := h.seal.Open(context.Background(), c.hash, c.inv.Sealed)
+	if err != nil {
+		return err
+	}
+	reply := replyResolve(p)
+	for key, calls := range c.calls {
+		for _, k := range calls {
+			answer(h.out, k.ID, reply)
+		}
+		delete(c.calls, key)
+		c.paid[key] = true
+	}
+	h.kick()
+	return nil
+}
+
+// refuseAll gives each part back; with a nil reply as unknown, for good.
+func (h *holder) refuseAll(c *contract, reply json.RawMessage) {
+	for key, calls := range c.calls {
+		for _, k := range calls {
+			r := reply
+			if r == nil {
+				r = replyUnknownDetails(k.Offer.Amount, h.chain.highest())
+			}
+			answer(h.out, k.ID, r)
+		}
+		delete(c.calls, key)
+	}
+	h.kick()
+}
+
+func wrongState(inv *Invoice) error {
+	return refusalFor(inv, codeWrongState, "Holdinvoice is in wrong state: '%s'", inv.State)
+}
+
+// refusalFor is an error that tells the caller where the invoice stands.
+func refusalFor(inv *Invoice, code int, format string, args ...any) error {
+	e := clnio.Errorf(code, format, args...)
+	e.Data, _ = json.Marshal(struct {
+		Hash  Hash  `json:"payment_hash"`
+		State State `json:"state"`
+	}{inv.Hash, inv.State})
+	return e
+}
+
+// confirm looks for the proofs that are outstanding until ctx ends. run.go starts it once.
+// It looks again soon after something happened and ever more rarely while nothing does.
+func (h *holder) confirm(ctx context.Context) {
+	const first, slowest = 20 * time.Millisecond, 15 * time.Second
+	pause := first
+	for {
+		timer := time.NewTimer(pause)
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			return
+		case <-h.kicks:
+			timer.Stop()
+			pause = first
+		case <-timer.C:
+			pause = min(2*pause, slowest)
+		}
+		h.guarded("confirm", func() { h.confirmOnce(ctx) })
+	}
+}
+
+// outstanding says that something about this invoice is still to be proved.
+func outstanding(inv *Invoice) bool {
+	switch inv.State {
+	case Settling, Canceling:
+		return true
+	case Settled:
+		return inv.Proof < proofBooked
+	}
+	return false
+}
+
+func (h *holder) confirmOnce(ctx context.Context) {
+	todo := h.all(func(inv *Invoice) bool {
+		return outstanding(inv) && !(inv.State == Settled && h.moved.unavailable())
+	})
+	if len(todo) == 0 {
+		return
+	}
+	held, err := h.listHeld(ctx)
+	if err != nil {
+		h.log.Warn("held payments cannot be listed", "err", err)
+		return
+	}
+	for _, c := range todo {
+		var err error
+		if c.settled() {
+			err = h.proveSettle(ctx, c, held)
+		} else {
+			err = h.proveCancel(c, held)
+		}
+		if err != nil {
+			h.log.Warn("proof is outstanding", "hash", c.hash, "err", err)
+		}
+	}
+}
+
+func (c *contract) settled() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.inv.Settle
+}
+
+// proveCancel ends CANCELING when the node holds no part of the payment any more.
+func (h *holder) proveCancel(c *contract, held channels) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.inv.State != Canceling || len(c.calls) > 0 || held.holds(c.hash) {
+		return nil
+	}
+	next := c.inv.clone()
+	next.State, next.Gone = Canceled, true
+	return h.save(c, next)
+}
+
+// proveSettle raises the proof level of a settle as far as the node's word allows.
+func (h *holder) proveSettle(ctx context.Context, c *contract, held channels) error {
+	c.mu.Lock()
+	inv := c.inv.clone()
+	paid := make(map[Key]bool, len(c.paid))
+	for k := range c.paid {
+		paid[k] = true
+	}
+	c.mu.Unlock()
+
+	if inv.Proof < proofTaken {
+		taken, err := h.taken(ctx, &inv, paid, held)
+		if err != nil {
+			return err
+		}
+		if taken {
+			if err := h.prove(c, proofTaken); err != nil {
+				return err
+			}
+		}
+	}
+	if held.shows(inv.Hash) {
+		return nil // the books are written when the parts have left the channels
+	}
+	return h.proveByBooks(ctx, c, &inv)
+}
+
+// taken says whether each part of the set was answered with the preimage in this run and is
+// now in removal. A part that is merely gone proves nothing: it may have been given back.
+func (h *holder) taken(ctx context.Context, inv *Invoice, paid map[Key]bool, held channels) (bool, error) {
+	var history []htlcRow
+	asked := map[string]bool{}
+	for _, part := range inv.HTLCs {
+		if !paid[part.Key] {
+			return false, nil
+		}
+		if state, ok := held.find(inv.Hash, part); ok {
+			if !removing(state) {
+				return false, nil
+			}
+			continue
+		}
+		if !asked[part.Scid] {
+			asked[part.Scid] = true
+			rows, err := h.listHTLCs(ctx, part.Scid)
+			if err != nil {
+				return false, err
+			}
+			history = append(history, rows...)
+		}
+		gone := slices.ContainsFunc(history, func(r htlcRow) bool {
+			return r.is(inv.Hash, part) && removing(r.State)
+		})
+		if !gone {
+			return false, nil
+		}
+	}
+	return len(inv.HTLCs) > 0, nil
+}
+
+// removing says that the node has stored what becomes of an incoming HTLC.
+func removing(state string) bool {
+	return strings.HasPrefix(state, "SENT_REMOVE_") || strings.HasPrefix(state, "RCVD_REMOVE_")
+}
+
+// prove stores a higher proof level; the first one ends SETTLING.
+func (h *holder) prove(c *contract, level int) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.inv.Proof >= level || !c.inv.Settle || c.inv.State == Lost {
+		return nil
+	}
+	next := c.inv.clone()
+	next.State, next.Proof = Settled, level
+	if err := h.save(c, next); err != nil {
+		return err
+	}
+	h.log.Info("settle proved", "hash", c.hash, "level", level)
+	return nil
+}
+
+// proveByBooks compares what the node booked for the hash. Parts that left the channels
+// without any money coming in were lost before the settle reached them.
+func (h *holder) proveByBooks(ctx context.Context, c *contract, inv *Invoice) error {
+	got, known, err := h.booked(ctx, inv)
+	if err != nil || !known {
+		return err
+	}
+	if got.offChain+got.onChain >= inv.Amount {
+		if got.onChain > 0 {
+			return h.prove(c, proofOnChain)
+		}
+		return h.prove(c, proofBooked)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.inv.State != Settling || len(c.calls) > 0 || time.Since(h.begun) < recoverTime {
+		return nil
+	}
+	if c.missing.IsZero() {
+		c.missing = time.Now()
+	}
+	if time.Since(c.missing) < recoverTime {
+		return nil
+	}
+	next := c.inv.clone()
+	next.State = Lost
+	next.Reason = fmt.Sprintf("%s: %d of %d msat came in", reasonLost, got.offChain+got.onChain, inv.Amount)
+	return h.save(c, next)
+}
