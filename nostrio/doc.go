@@ -16,5 +16,6 @@
 //	relays.go                                 Pool: all relays as one; publish and count who took it
 //	relay.go subscription.go outqueue.go      one relay: its connection, what we read there, what it has yet to take
 //	frame.go                                  the messages between us and a relay
+//	gate.go                                   which events are worth the exchange's time
 //	lru.go                                    a bounded map
 package nostrio
