@@ -2,39 +2,22 @@ package main
 
 import (
 	"context"
-	"errors"
+	"encoding/hex"
 	"fmt"
+	"slices"
 
 	"github.com/mostro-cln/mostro/orders"
 	"github.com/mostro-cln/mostro/plugin/clnio"
 )
 
-// market is the running exchange, as far as the RPC methods read it.
+// market is the running exchange, as far as the RPC methods read it. Orders and Story are those of orders.Engine.
 type market interface {
 	// Overview says how the exchange is doing.
 	Overview(ctx context.Context) (overview, error)
-	// Orders returns orders in the order of their making: those numbered from start on, at most limit of them. An empty
-	// status means all.
-	Orders(ctx context.Context, status orders.Status, start uint64, limit int) ([]numberedOrder, error)
-	// Order returns everything that is known of one order, or errNoOrder.
-	Order(ctx context.Context, id orders.OrderID) (orderRecord, error)
-}
-
-// errNoOrder is what market.Order returns for an id that it does not know.
-var errNoOrder = errors.New("no such order")
-
-// numberedOrder is an order and its place in the order of making, from 1.
-type numberedOrder struct {
-	Index uint64
-	Order orders.Order
-}
-
-// orderRecord is an order with all that belongs to it.
-type orderRecord struct {
-	Order   orders.Order
-	Holds   []orders.Hold
-	History []orders.Transition
-	Ledger  []orders.Entry
+	// Orders returns a page of orders from the newest on, and the cursor of the next page.
+	Orders(q orders.Query) (page []orders.Order, next []byte, err error)
+	// Story returns everything that is known of one order.
+	Story(id orders.OrderID) (s orders.Story, ok bool, err error)
 }
 
 // relayState is one relay as we see it now.
@@ -84,11 +67,11 @@ var methods = []*method{
 	},
 	{
 		name:  "mostro-listorders",
-		about: "List orders, oldest first; {status} picks one status, {start} and {limit} page by created_index",
+		about: "List orders, newest first; {status} picks one status or `open`, {before} is the next_before of the page before",
 		params: []param{
 			{name: "status", optional: true, kind: statusParam},
-			{name: "start", optional: true, kind: countParam},
 			{name: "limit", optional: true, kind: countParam},
+			{name: "before", optional: true, kind: cursorParam},
 		},
 		call: listOrders,
 	},
@@ -100,48 +83,65 @@ var methods = []*method{
 	},
 }
 
-var statusParam = paramKind{"a status such as pending, active or success", func(token string, _ bool) (string, bool) {
-	for _, s := range orders.Statuses {
-		if token == string(s) {
-			return token, true
-		}
-	}
-	return token, false
+// statusOpen picks every order that has not ended.
+const statusOpen = "open"
+
+var statusParam = paramKind{"open, or a status such as pending, active or success", func(token string, _ bool) (string, bool) {
+	return token, token == statusOpen || slices.Contains(orders.Statuses, orders.Status(token))
 }}
 
-func listOrders(ctx context.Context, m market, a args) (any, error) {
+var cursorParam = paramKind{"the next_before of another page", func(token string, _ bool) (string, bool) {
+	raw, err := hex.DecodeString(token)
+	return token, err == nil && len(raw) > 0 && len(raw) <= 64
+}}
+
+func listOrders(_ context.Context, m market, a args) (any, error) {
 	limit := a.count("limit", defaultListed)
 	if limit < 1 || limit > maxListed {
 		return nil, clnio.Errorf(clnio.CodeInvalidParams, "limit: should be from 1 to %d: invalid token '%d'", maxListed, limit)
 	}
-	found, err := m.Orders(ctx, orders.Status(a.text("status", "")), a.count("start", 1), int(limit))
+	q := orders.Query{Limit: int(limit)}
+	switch status := a.text("status", ""); status {
+	case statusOpen:
+		q.Open = true
+	default:
+		q.Status = orders.Status(status)
+	}
+	if cursor, err := hex.DecodeString(a.text("before", "")); err == nil && len(cursor) > 0 {
+		q.Before = cursor
+	}
+	page, next, err := m.Orders(q)
 	if err != nil {
 		return nil, fmt.Errorf("list orders: %w", err)
 	}
-	rows := make([]orderRow, len(found))
-	for i, n := range found {
-		rows[i] = newOrderRow(&n.Order)
-		rows[i].CreatedIndex = n.Index
+	list := orderList{Orders: make([]orderRow, len(page)), Next: hex.EncodeToString(next)}
+	for i := range page {
+		list.Orders[i] = newOrderRow(&page[i])
 	}
-	return map[string]any{"orders": rows}, nil
+	return list, nil
 }
 
-func showOrder(ctx context.Context, m market, a args) (any, error) {
+// orderList is the result of mostro-listorders.
+type orderList struct {
+	Orders []orderRow `json:"orders"`
+	Next   string     `json:"next_before,omitempty"` // absent on the last page
+}
+
+func showOrder(_ context.Context, m market, a args) (any, error) {
 	id := a.order("order_id")
-	r, err := m.Order(ctx, id)
-	if errors.Is(err, errNoOrder) {
-		return nil, &clnio.Error{Code: codeOrderNotFound, Message: "order " + id.String() + " not found", Data: fmt.Appendf(nil, `{"order_id":%q}`, id)}
-	}
+	s, ok, err := m.Story(id)
 	if err != nil {
 		return nil, fmt.Errorf("show order: %w", err)
 	}
-	return newOrderDetail(&r), nil
+	if !ok {
+		return nil, &clnio.Error{Code: codeOrderNotFound, Message: "order " + id.String() + " not found", Data: fmt.Appendf(nil, `{"order_id":%q}`, id)}
+	}
+	return newOrderDetail(&s), nil
 }
 
 // orderRow is an order as the operator sees it in a list. Identity keys stay out: next to trade keys they would tell
 // who trades with whom.
 type orderRow struct {
-	CreatedIndex  uint64       `json:"created_index,omitempty"`
 	ID            string       `json:"order_id"`
 	Kind          string       `json:"kind"`
 	Status        string       `json:"status"`
@@ -174,13 +174,14 @@ type orderDetail struct {
 	orderRow
 	BuyerKey  string              `json:"buyer_trade_key,omitempty"`
 	SellerKey string              `json:"seller_trade_key,omitempty"`
-	Holds     []holdRow           `json:"holds"`
+	Hold      *holdRow            `json:"hold,omitempty"`
 	Payout    *payoutRow          `json:"payout,omitempty"`
 	History   []orders.Transition `json:"history"`
 	Ledger    []orders.Entry      `json:"ledger"`
+	Owed      []owedRow           `json:"owed"`
 }
 
-// holdRow is a hold invoice without its preimage.
+// holdRow is the order's present hold invoice, without its preimage.
 type holdRow struct {
 	PaymentHash string       `json:"payment_hash"`
 	State       string       `json:"state"`
@@ -199,20 +200,30 @@ type payoutRow struct {
 	InFlight    bool         `json:"in_flight"`
 }
 
-func newOrderDetail(r *orderRecord) orderDetail {
-	o := &r.Order
-	d := orderDetail{orderRow: newOrderRow(o), Holds: []holdRow{}, History: r.History, Ledger: r.Ledger}
+// owedRow is something that still has to leave.
+type owedRow struct {
+	Number      uint64 `json:"number"`
+	Lane        string `json:"lane"`
+	NotBeforeAt int64  `json:"not_before_at,omitempty"`
+}
+
+func newOrderDetail(s *orders.Story) orderDetail {
+	o := &s.Order
+	d := orderDetail{orderRow: newOrderRow(o), History: s.History, Ledger: s.Ledger, Owed: []owedRow{}}
 	if p := o.Party(orders.Buyer); p.Here() {
 		d.BuyerKey = p.Trade.String()
 	}
 	if p := o.Party(orders.Seller); p.Here() {
 		d.SellerKey = p.Trade.String()
 	}
-	for _, h := range r.Holds {
-		d.Holds = append(d.Holds, holdRow{h.Hash.String(), string(h.State), h.Amount, h.Held, h.MinExpiry, h.Bolt11, h.CreatedAt})
+	if h := s.Hold; h != nil {
+		d.Hold = &holdRow{h.Hash.String(), string(h.State), h.Amount, h.Held, h.MinExpiry, h.Bolt11, h.CreatedAt}
 	}
 	if o.Payout.Invoice != "" {
 		d.Payout = &payoutRow{o.Payout.Hash.String(), o.PaidOut().Msats(), o.Payout.Invoice, o.Payout.Attempts, o.Payout.InFlight}
+	}
+	for _, r := range s.Owed {
+		d.Owed = append(d.Owed, owedRow{r.Number, string(r.Effect.Lane()), r.NotBefore})
 	}
 	if d.History == nil {
 		d.History = []orders.Transition{}

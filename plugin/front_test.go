@@ -144,8 +144,8 @@ func TestHookIsAlwaysAnsweredContinue(t *testing.T) {
 // glightning turns 9007199254740993 into …992.
 func TestIntegersBeyond2To53StayExact(t *testing.T) {
 	h := startedProbe(t)
-	m := h.ask("1", "mostro-listorders", `{"start":9007199254740993}`)
-	if !strings.Contains(string(m.Result), `"created_index":9007199254740993`) {
+	m := h.ask("1", "mostro-listorders", `{"before":9007199254740993}`)
+	if text := string(m.Result); !strings.Contains(text, `"next_before":"999007199254740993"`) || !strings.Contains(text, `"created_at":9007199254740993`) {
 		t.Errorf("got %s %v", m.Result, m.Error)
 	}
 }
@@ -250,9 +250,9 @@ func TestSlowMethodDelaysNobodyAndTooManyAreRefused(t *testing.T) {
 	h := startedProbe(t)
 	slow := make([]<-chan clnio.Message, maxCalls)
 	for i := range slow {
-		slow[i] = h.begin(fmt.Sprintf(`"slow%d"`, i), "mostro-listorders", `{"start":1}`)
+		slow[i] = h.begin(fmt.Sprintf(`"slow%d"`, i), "mostro-listorders", `{"limit":77}`)
 	}
-	wantCode(t, h.ask(`"more"`, "mostro-listorders", `{"start":1}`), codeOther, "try again")
+	wantCode(t, h.ask(`"more"`, "mostro-listorders", `{"limit":77}`), codeOther, "try again")
 	if m := h.ask(`"check"`, "check", `["mostro-info"]`); m.Error != nil {
 		t.Error(m.Error)
 	}
@@ -262,7 +262,7 @@ func TestSlowMethodDelaysNobodyAndTooManyAreRefused(t *testing.T) {
 			t.Error(m.Error)
 		}
 	}
-	if m := h.ask(`"again"`, "mostro-listorders", `{"start":1}`); m.Error != nil {
+	if m := h.ask(`"again"`, "mostro-listorders", `{"limit":77}`); m.Error != nil {
 		t.Errorf("once they are done: %v", m.Error)
 	}
 }
@@ -295,7 +295,7 @@ func TestEndOfStdinBeforeInit(t *testing.T) {
 
 func TestShutdownEndsTheProcessWithItsCallsOpen(t *testing.T) {
 	h := startedProbe(t)
-	h.begin(`"open"`, "mostro-listorders", `{"start":1}`)
+	h.begin(`"open"`, "mostro-listorders", `{"limit":77}`)
 	h.notify("shutdown", `{"shutdown":{}}`)
 	begun := time.Now()
 	if code := h.exit(); code != 0 {

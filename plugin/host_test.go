@@ -58,7 +58,7 @@ func startHost(t *testing.T, kind string, env ...string) *host {
 	h.noted = sync.NewCond(&h.mu)
 	h.cmd = exec.Command(os.Args[0])
 	h.cmd.Dir = t.TempDir()
-	h.cmd.Env = append(os.Environ(), append(env, "MOSTRO_AS_PLUGIN="+kind, "LIGHTNINGD_PLUGIN=1", "LIGHTNINGD_VERSION=v26.06")...)
+	h.cmd.Env = append(os.Environ(), append(env, "MOSTRO_AS_PLUGIN="+kind, "LIGHTNINGD_PLUGIN=1", "LIGHTNINGD_VERSION=v26.06", "GORACE=atexit_sleep_ms=0")...)
 	h.cmd.Stderr = &h.stderr
 	var err error
 	if h.in, err = h.cmd.StdinPipe(); err != nil {

@@ -207,8 +207,9 @@ func parseMsats(s string) (orders.Msats, bool) {
 	return orders.Msats(r.Num().Int64()), true
 }
 
-func shorten(s string) string {
-	const limit = 100
+func shorten(s string) string { return shortenTo(s, 100) }
+
+func shortenTo(s string, limit int) string {
 	if len(s) <= limit {
 		return s
 	}

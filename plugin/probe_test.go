@@ -14,12 +14,13 @@ import (
 
 // probe is an exchange for tests of the shell: its answers depend on what it is asked, so that a test reaches each edge.
 type probe struct {
+	ctx   context.Context
 	shell shell
 	c     Config
 
 	mu      sync.Mutex
 	heights []uint32
-	hold    chan struct{} // Orders with start 1 waits for it
+	hold    chan struct{} // Orders with slowLimit waits for it
 }
 
 // Order ids on which the probe does something special.
@@ -32,7 +33,7 @@ var (
 	idDigits = orders.OrderID{0x12, 0x34, 0x56, 0x78, 0x90, 0x12, 0x34, 0x56, 0x78, 0x90, 0x12, 0x34, 0x56, 0x78, 0x90, 0x12}
 )
 
-func startProbe(_ context.Context, c Config, _ *Node, s shell) (exchange, error) {
+func startProbe(ctx context.Context, c Config, _ *Node, s shell) (exchange, error) {
 	if c.Name == "refuse" {
 		return nil, errors.New("open the store: it is newer\nthan this program")
 	}
@@ -40,7 +41,7 @@ func startProbe(_ context.Context, c Config, _ *Node, s shell) (exchange, error)
 		panic("a fault at start")
 	}
 	s.Log.Info("probe is up", "name", c.Name)
-	return &probe{shell: s, c: c, hold: make(chan struct{})}, nil
+	return &probe{ctx: ctx, shell: s, c: c, hold: make(chan struct{})}, nil
 }
 
 func (p *probe) Overview(context.Context) (overview, error) {
@@ -54,33 +55,37 @@ func (p *probe) Overview(context.Context) (overview, error) {
 		Orders: map[string]int{"blocks": len(p.heights)}, Open: inOrder}, nil
 }
 
-func (p *probe) Orders(ctx context.Context, _ orders.Status, start uint64, limit int) ([]numberedOrder, error) {
-	if start == 1 {
+// slowLimit is the limit with which Orders waits until the test lets it go.
+const slowLimit = 77
+
+func (p *probe) Orders(q orders.Query) ([]orders.Order, []byte, error) {
+	if q.Limit == slowLimit {
 		select {
 		case <-p.hold:
-		case <-ctx.Done():
-			return nil, ctx.Err()
+		case <-p.ctx.Done():
+			return nil, nil, p.ctx.Err()
 		}
 	}
-	return []numberedOrder{{Index: start, Order: orders.Order{ID: idKnown, PaymentMethod: "<face & face>"}}}, nil
+	o := orders.Order{ID: idKnown, Status: q.Status, Premium: int64(q.Limit), PaymentMethod: "<face & face>", CreatedAt: 9007199254740993}
+	return []orders.Order{o}, append([]byte{0x99}, q.Before...), nil
 }
 
-func (p *probe) Order(_ context.Context, id orders.OrderID) (orderRecord, error) {
+func (p *probe) Story(id orders.OrderID) (orders.Story, bool, error) {
 	switch id {
 	case idPanics:
 		panic("a fault in a method")
 	case idFaults:
-		return orderRecord{}, errors.New("read order: disk says no")
+		return orders.Story{}, false, errors.New("read order: disk says no")
 	case idPrints:
 		fmt.Println("a library prints", map[string]int{"to": 1})
 		long := strings.Repeat("x", 100_000)
 		log.Print(long)
 		p.shell.Log.Info(long + "\nsecond line")
-		return orderRecord{Order: orders.Order{ID: id}}, nil
+		return orders.Story{Order: orders.Order{ID: id}}, true, nil
 	case idKnown, idDigits:
-		return orderRecord{Order: orders.Order{ID: id, Status: orders.Pending}}, nil
+		return orders.Story{Order: orders.Order{ID: id, Status: orders.Pending}}, true, nil
 	}
-	return orderRecord{}, errNoOrder
+	return orders.Story{}, false, nil
 }
 
 func (p *probe) Hear(topic string, params json.RawMessage) {

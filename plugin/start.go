@@ -32,12 +32,10 @@ func (b *closedBook) Overview(context.Context) (overview, error) {
 		Relays: []relayState{}, Orders: map[string]int{}, StartedAt: b.since.Unix()}, nil
 }
 
-func (b *closedBook) Orders(context.Context, orders.Status, uint64, int) ([]numberedOrder, error) {
-	return nil, nil
-}
+func (b *closedBook) Orders(orders.Query) ([]orders.Order, []byte, error) { return nil, nil, nil }
 
-func (b *closedBook) Order(context.Context, orders.OrderID) (orderRecord, error) {
-	return orderRecord{}, errNoOrder
+func (b *closedBook) Story(orders.OrderID) (orders.Story, bool, error) {
+	return orders.Story{}, false, nil
 }
 
 func (b *closedBook) Hear(string, json.RawMessage) {}

@@ -1,0 +1,245 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/mostro-cln/mostro/orders"
+	"github.com/mostro-cln/mostro/plugin/clnio"
+)
+
+// retryFor is how long one payment call may go on starting parts, seconds. It does not bound how long a part that
+// was started may hang: the payee can hold it until its HTLC expires.
+const retryFor = 60
+
+// payer is orders.Payer over the node's payment commands: `xpay`, or `pay` on a node that has none.
+//
+// What a payment call answers proves nothing: xpay reports a failure while other parts are still under way, and an
+// answer can be lost. Only the node's own list of parts decides, and there "unknown" is not "failed". Paying the same
+// invoice twice is impossible at the node (it refuses a hash that is pending or paid); paying another invoice for the
+// same order is what must not happen while the first one can still succeed.
+type payer struct {
+	node    *Node
+	log     *slog.Logger
+	version nodeVersion
+	session string
+	now     func() time.Time
+
+	mu   sync.Mutex
+	paid map[orders.Hash]bool // the node said "already paid"; its row must turn up
+}
+
+func newPayer(n *Node, log *slog.Logger, v nodeVersion, session string, now func() time.Time) *payer {
+	return &payer{node: n, log: log, version: v, session: session, now: now, paid: map[orders.Hash]bool{}}
+}
+
+// Session names the present run of the node; see loadSession.
+func (p *payer) Session() string { return p.session }
+
+// Patience is retry_for and a minute for an answer that was lost on the way.
+func (p *payer) Patience() int64 { return retryFor + 60 }
+
+// Ask reads the node's record of a payment hash:
+//
+//	any part complete   → paid, with that part's preimage
+//	any part pending    → unknown: wait
+//	all failed, or none → never
+func (p *payer) Ask(ctx context.Context, hash orders.Hash) (orders.PayReport, error) {
+	parts, err := p.node.ListSendPays(ctx, hash)
+	if err != nil {
+		return orders.PayReport{}, fmt.Errorf("ask for payment %s: %w", hash, err)
+	}
+	report := orders.PayReport{State: orders.PayNever}
+	for _, part := range parts {
+		switch part.Status {
+		case "complete":
+			return p.done(ctx, hash, part, parts)
+		case "failed":
+		default: // pending, or a word that we don't know
+			report.State = orders.PayUnknown
+		}
+	}
+	if report.State == orders.PayNever && p.saidPaid(hash) {
+		p.log.Error("the node says that an invoice is paid and has no record of it: look at it by hand", "hash", hash.String())
+		report.State = orders.PayUnknown
+	}
+	return report, nil
+}
+
+func (p *payer) done(ctx context.Context, hash orders.Hash, complete sendpay, parts []sendpay) (orders.PayReport, error) {
+	raw, err := hex.DecodeString(complete.Preimage)
+	if err != nil || len(raw) != len(orders.Preimage{}) {
+		return orders.PayReport{}, fmt.Errorf("ask for payment %s: the node's complete part has no preimage", hash)
+	}
+	report := orders.PayReport{State: orders.PayDone, Preimage: orders.Preimage(raw)}
+	for _, part := range parts {
+		if part.GroupID != complete.GroupID || part.Status != "complete" {
+			continue
+		}
+		if part.Amount == 0 { // a part without its amount: the node's sum knows
+			return p.feeOfWhole(ctx, hash, report)
+		}
+		report.Fee += part.AmountSent - part.Amount
+	}
+	return report, nil
+}
+
+func (p *payer) feeOfWhole(ctx context.Context, hash orders.Hash, report orders.PayReport) (orders.PayReport, error) {
+	pays, err := p.node.ListPays(ctx, hash)
+	if err != nil {
+		return orders.PayReport{}, fmt.Errorf("ask for payment %s: %w", hash, err)
+	}
+	report.Fee = 0
+	for _, x := range pays {
+		if x.Status == "complete" && x.Amount > 0 {
+			report.Fee = x.AmountSent - x.Amount
+		}
+	}
+	return report, nil
+}
+
+// Send has the node pay the invoice. It waits as long as the node does, which may be until an HTLC expires.
+func (p *payer) Send(ctx context.Context, o orders.Pay, label string) error {
+	amountless, err := p.judge(ctx, o)
+	if err != nil {
+		return err
+	}
+	method, params := p.payment(o, label, amountless)
+	err = p.node.slow.Call(ctx, method, params, nil)
+	var told *clnio.Error
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, clnio.ErrNotSent):
+		return &orders.PayError{Why: "the node could not be reached"}
+	case !errors.As(err, &told) || told.Code == clnio.CodePluginTerminated || told.Code == clnio.CodeShuttingDown:
+		return fmt.Errorf("pay %s: %w", o.Hash, err)
+	case told.Code == codeAlreadyPaid:
+		p.keepPaid(o.Hash)
+		return nil
+	}
+	return payError(told, o.Attempt)
+}
+
+// payment is the command that fits this node's version, and its parameters.
+func (p *payer) payment(o orders.Pay, label string, amountless bool) (method string, params map[string]any) {
+	params = map[string]any{"invstring": o.Invoice, "maxfee": o.MaxFee, "retry_for": retryFor}
+	method = "xpay"
+	switch unknown := p.version == (nodeVersion{}); {
+	case !unknown && !p.version.AtLeast(24, 11):
+		method = "pay"
+		delete(params, "invstring")
+		params["bolt11"] = o.Invoice
+		params["label"] = label
+	case p.version.AtLeast(26, 6):
+		params["label"] = label
+	}
+	if amountless {
+		params["amount_msat"] = o.Amount
+	}
+	return method, params
+}
+
+// judge looks at the invoice once more before money moves. Nothing has been sent when it returns an error.
+func (p *payer) judge(ctx context.Context, o orders.Pay) (amountless bool, err error) {
+	d, err := p.node.Decode(ctx, o.Invoice)
+	var told *clnio.Error
+	switch {
+	case errors.As(err, &told) && told.Code == clnio.CodeInvalidParams:
+		return false, &orders.PayError{Why: "the node cannot read the invoice: " + told.Message, Fatal: true}
+	case err != nil:
+		return false, &orders.PayError{Why: "the node could not be asked about the invoice"}
+	case !d.Valid || d.Type != "bolt11 invoice":
+		return false, &orders.PayError{Why: "not a valid BOLT 11 invoice", Fatal: true}
+	case d.PaymentHash != o.Hash:
+		return false, &orders.PayError{Why: "the invoice has another payment hash", Fatal: true}
+	case d.Amount != nil && *d.Amount != o.Amount:
+		return false, &orders.PayError{Why: fmt.Sprintf("the invoice asks for %s, the order for %s", *d.Amount, o.Amount), Fatal: true}
+	case d.CreatedAt+d.Expiry < p.now().Unix()+retryFor:
+		return false, &orders.PayError{Why: "the invoice has expired", Fatal: true}
+	}
+	return d.Amount == nil, nil
+}
+
+// Codes of the node's payment commands (Core Lightning docs, lightning-xpay, lightning-pay).
+const (
+	codeDestinationRefuses = 203
+	codeInvoiceExpired     = 207
+	codeDeclined           = 213
+	codeAlreadyPaid        = 219
+)
+
+// payError says what an answer means for another attempt on the same invoice. A destination that refuses may have been
+// a block behind, once; everything about routes and liquidity may be different in a minute.
+func payError(e *clnio.Error, attempt int) *orders.PayError {
+	fatal := false
+	switch e.Code {
+	case codeInvoiceExpired, clnio.CodeInvalidParams:
+		fatal = true
+	case codeDestinationRefuses:
+		fatal = attempt > 1
+	}
+	why := e.Message
+	if e.Code == codeDeclined {
+		why = "a plugin of the node declined the payment: " + why
+	}
+	return &orders.PayError{Why: fmt.Sprintf("%s (code %d)", cleanLine(shortenTo(why, 300)), e.Code), Fatal: fatal}
+}
+
+func (p *payer) saidPaid(h orders.Hash) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.paid[h]
+}
+
+func (p *payer) keepPaid(h orders.Hash) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.paid[h] = true
+}
+
+// loadSession returns a name for the present run of lightningd, kept in a file of the data directory: a new one when
+// lightningd itself starts, the one before when only this plugin does. A payment call of another session is over,
+// whatever became of its answer. A name that is too old is harmless: we then wait longer than needed.
+func loadSession(dir string, startup bool) (string, error) {
+	path := filepath.Join(dir, "session")
+	if !startup {
+		old, err := os.ReadFile(path)
+		if name := strings.TrimSpace(string(old)); err == nil && name != "" {
+			return name, nil
+		}
+		if err != nil && !errors.Is(err, os.ErrNotExist) {
+			return "", fmt.Errorf("read the session: %w", err)
+		}
+	}
+	var b [8]byte
+	rand.Read(b[:])
+	name := hex.EncodeToString(b[:])
+	if err := writeFile(path, []byte(name+"\n")); err != nil {
+		return "", fmt.Errorf("write the session: %w", err)
+	}
+	return name, nil
+}
+
+// writeFile replaces a file so that a crash leaves the old one or the new one.
+func writeFile(path string, content []byte) error {
+	tmp := path + ".new"
+	f, err := os.OpenFile(tmp, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(content)
+	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return err
+	}
+	return os.Rename(tmp, path)
+}
