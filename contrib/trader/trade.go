@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"sync"
 
 	"github.com/nbd-wtf/go-nostr"
 
@@ -96,41 +97,57 @@ func (tr *Trade) lastAt() int64 {
 // ask sends a request and waits for its answer, which stays for Expect unless it is a refusal. An answer is a message
 // that echoes our request id, or one of the given actions without any id.
 func (tr *Trade) ask(ctx context.Context, body nostrio.Body, answers ...nostrio.Action) (Message, error) {
+	t := tr.t
 	body.RequestID = newRequestID()
-	tr.t.mu.Lock()
-	from := len(tr.messages)
-	tr.t.mu.Unlock()
-	ctx, cancel := context.WithTimeout(ctx, tr.t.cfg.Patience)
+	ctx, cancel := context.WithTimeout(ctx, t.cfg.Patience)
+	var sending sync.WaitGroup
+	defer sending.Wait()
 	defer cancel()
-	if err := tr.t.send(ctx, tr.key, body); err != nil {
-		if ctx.Err() != nil { // it may have gone out
-			err = fmt.Errorf("%w: %w", ErrNoReply, err)
-		}
-		return Message{}, fmt.Errorf("%s: %w", body.Action, err)
-	}
-	var m Message
-	err := tr.t.await(ctx, func() bool {
-		for i := from; i < len(tr.messages); i++ {
-			m = tr.messages[i]
-			switch {
-			case m.RequestID != nil && *m.RequestID != *body.RequestID:
-				continue
-			case m.Action == nostrio.ActCantDo:
-				tr.taken[i] = true
-				return true
-			case m.RequestID != nil || slices.Contains(answers, m.Action):
-				return true
-			}
-		}
-		return false
+	t.mu.Lock()
+	from := len(tr.messages)
+	t.mu.Unlock()
+	var sendErr error
+	sending.Go(func() { // the answer may be here before a relay says OK
+		err := t.send(ctx, tr.key, body)
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		sendErr = err
+		t.notify()
 	})
-	if err != nil {
-		return Message{}, fmt.Errorf("%s: %w: %w", body.Action, ErrNoReply, err)
+	answer := -1
+	err := t.await(ctx, func() bool {
+		answer = tr.answerTo(*body.RequestID, from, answers)
+		return answer >= 0 || sendErr != nil
+	})
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	switch {
+	case answer >= 0:
+	case ctx.Err() != nil:
+		return Message{}, fmt.Errorf("%s: %w: %w (%s)", body.Action, ErrNoReply, ctx.Err(), t.relays.health())
+	default:
+		return Message{}, fmt.Errorf("%s: %w", body.Action, cmp.Or(err, sendErr))
 	}
+	m := tr.messages[answer]
 	if m.Action == nostrio.ActCantDo {
+		tr.taken[answer] = true
 		return m, &CantDo{Asked: body.Action, Reason: m.Reason, Message: m}
 	}
 	return m, nil
+}
+
+// answerTo finds the answer to a request among the messages from an index on; -1 if there is none. Call with the lock
+// held.
+func (tr *Trade) answerTo(requestID uint64, from int, answers []nostrio.Action) int {
+	for i := from; i < len(tr.messages); i++ {
+		m := tr.messages[i]
+		switch {
+		case m.RequestID != nil && *m.RequestID != requestID:
+		case m.RequestID != nil, m.Action == nostrio.ActCantDo, slices.Contains(answers, m.Action):
+			return i
+		}
+	}
+	return -1
 }
 
 // takeMail opens events for our trade keys and files the messages. What a relay had stored comes newest first and in
