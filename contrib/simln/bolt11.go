@@ -30,7 +30,7 @@ type Invoice struct {
 	Description     *string
 	DescriptionHash *[32]byte
 	Expiry          uint64 // seconds; 3600 when the field is absent
-	MinFinalCLTV    uint32 // blocks; 18 when the field is absent
+	MinFinalCLTV    uint32 // blocks; 18 when the field is absent; Encode leaves the field out for 0
 	Features        []byte // big endian bit field
 	Metadata        []byte
 	Routes          [][]Hop
@@ -159,6 +159,9 @@ func (inv *Invoice) parseFields(words []byte) error {
 	}
 	if !seen[tagPaymentHash] {
 		return errors.New("no valid payment hash")
+	}
+	if !seen[tagSecret] {
+		return errors.New("no payment secret")
 	}
 	if !seen[tagDescription] && !seen[tagDescHash] {
 		return errors.New("neither description nor description hash")
@@ -394,8 +397,12 @@ func (inv *Invoice) appendFields(body []byte) ([]byte, error) {
 	if len(inv.Metadata) > 0 {
 		add(tagMetadata, inv.Metadata)
 	}
-	addUint(tagExpiry, inv.Expiry)
-	addUint(tagMinFinalCLTV, uint64(inv.MinFinalCLTV))
+	if inv.Expiry != defaultExpiry {
+		addUint(tagExpiry, inv.Expiry)
+	}
+	if inv.MinFinalCLTV != 0 {
+		addUint(tagMinFinalCLTV, uint64(inv.MinFinalCLTV))
+	}
 	for _, hops := range inv.Routes {
 		add(tagRoute, hopBytes(hops))
 	}
