@@ -425,3 +425,11 @@ func buyTerms(amount Sats) Terms {
 }
 
 func join2(ss []string) string { return strings.Join(ss, "\n") }
+
+func contains(raw []byte, s string) bool { return strings.Contains(string(raw), s) }
+
+func (w *world) restartStore() {
+	w.t.Helper()
+	w.store.Close()
+	w.open()
+}

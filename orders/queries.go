@@ -1,7 +1,6 @@
 package orders
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 )
@@ -15,6 +14,20 @@ func (e *Engine) Order(id OrderID) (o Order, ok bool, err error) {
 		}
 	})
 	return o, ok, err
+}
+
+// Open counts the orders that have not ended, by status.
+func (e *Engine) Open() (n map[Status]int, err error) {
+	n = make(map[Status]int)
+	err = e.read(func(t *tx) {
+		t.each(openBucket, nil, func(k, _ []byte) bool {
+			if o, ok := t.order(OrderID(k)); ok {
+				n[o.Status]++
+			}
+			return true
+		})
+	})
+	return n, err
 }
 
 // Query chooses orders for Orders.
@@ -39,11 +52,13 @@ func (e *Engine) Orders(q Query) (page []Order, next []byte, err error) {
 			}
 		}
 		for ; k != nil && len(page) < max(q.Limit, 1); k, _ = c.Prev() {
-			o, ok := t.order(OrderID(k[8:]))
-			if ok && (q.Status == "" || o.Status == q.Status) && !(q.Open && o.Status.Final()) {
+			next = append(next[:0], k...)
+			if q.Open && t.b.Bucket(openBucket).Get(k[8:]) == nil {
+				continue // without reading it
+			}
+			if o, ok := t.order(OrderID(k[8:])); ok && (q.Status == "" || o.Status == q.Status) {
 				page = append(page, *o)
 			}
-			next = bytes.Clone(k)
 		}
 		if k == nil {
 			next = nil

@@ -41,6 +41,9 @@ var allBuckets = [][]byte{
 // ErrNewerStore is returned by Open for a file that a newer version of this program has written.
 var ErrNewerStore = errors.New("the store was written by a newer version")
 
+// ErrOtherKey is returned by Open for a file whose secrets were sealed under another key: it is another node's.
+var ErrOtherKey = errors.New("the store's secrets do not open with this node's key")
+
 // Store is the exchange's memory: one bbolt file with one writer.
 type Store struct {
 	db   *bbolt.DB
@@ -48,7 +51,8 @@ type Store struct {
 }
 
 // Open opens or creates the file (mode 0600), runs the migrations and returns the store. Preimages are kept encrypted
-// under key. A file in use by another process is an error after lockWait; ErrNewerStore is returned as it says.
+// under key. A file in use by another process is an error after lockWait; ErrNewerStore and ErrOtherKey are returned
+// as they say.
 func Open(path string, key [32]byte, lockWait time.Duration) (*Store, error) {
 	block, err := aes.NewCipher(key[:])
 	if err != nil {
@@ -63,10 +67,30 @@ func Open(path string, key [32]byte, lockWait time.Duration) (*Store, error) {
 		return nil, fmt.Errorf("open store %s: %w", path, err)
 	}
 	s := &Store{db: db, seal: seal}
-	if err := s.migrate(); err != nil {
+	if err := errors.Join(s.migrate(), s.checkKey()); err != nil {
 		return nil, errors.Join(fmt.Errorf("open store %s: %w", path, err), db.Close())
 	}
 	return s, nil
+}
+
+var keyCheck = []byte("key-check")
+
+// checkKey opens a known text that the first Open has sealed, so that a file under another node's key is refused at
+// once and not at the first preimage.
+func (s *Store) checkKey() error {
+	nonce := bytes.Repeat([]byte{0xff}, s.seal.NonceSize())
+	return s.db.Update(func(b *bbolt.Tx) error {
+		meta := b.Bucket(metaBucket)
+		if meta == nil {
+			return nil // the migration has failed and says so
+		}
+		if sealed := meta.Get(keyCheck); sealed == nil {
+			return meta.Put(keyCheck, s.seal.Seal(nil, nonce, keyCheck, nil))
+		} else if _, err := s.seal.Open(nil, nonce, sealed, nil); err != nil {
+			return ErrOtherKey
+		}
+		return nil
+	})
 }
 
 // Close waits for open transactions and closes the file.

@@ -1,0 +1,109 @@
+package orders
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"go.etcd.io/bbolt"
+)
+
+func TestStoreRefusesWhatANewerVersionWrote(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "orders.db")
+	s, err := Open(path, [32]byte{1}, time.Second)
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = s.db.Update(func(b *bbolt.Tx) error { return b.Bucket(metaBucket).Put(schemaKey, number(99)) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Close()
+	if _, err := Open(path, [32]byte{1}, time.Second); !errors.Is(err, ErrNewerStore) {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestStoreIsPrivateAndLocked(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "orders.db")
+	s, err := Open(path, [32]byte{1}, time.Second)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	if fi, err := os.Stat(path); err != nil || fi.Mode().Perm() != 0o600 {
+		t.Errorf("mode %v %v", fi.Mode(), err)
+	}
+	if _, err := Open(path, [32]byte{1}, 50*time.Millisecond); err == nil {
+		t.Error("two openers at once")
+	}
+}
+
+func TestAFileThatIsNoStoreIsNamed(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "orders.db")
+	if err := os.WriteFile(path, make([]byte, 70_000), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Open(path, [32]byte{1}, time.Second); err == nil {
+		t.Error("opened a file of zeros")
+	}
+}
+
+func TestPreimagesAreSealed(t *testing.T) {
+	w, id, _ := tradeIn(t, WaitingPayment)
+	h, ok, err := w.e.Hold(w.order(id).Hold)
+	if err != nil || !ok {
+		t.Fatal(ok, err)
+	}
+	w.e.Close()
+	w.store.Close()
+	raw, err := os.ReadFile(w.path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, form := range []string{string(h.Preimage[:]), h.Preimage.Reveal()} {
+		if contains(raw, form) {
+			t.Error("the preimage stands in the file")
+		}
+	}
+	w.open()
+	w.e.Close()
+	w.store.Close()
+	if _, err := Open(w.path, [32]byte{9}, time.Second); !errors.Is(err, ErrOtherKey) {
+		t.Errorf("opened with another key: %v", err)
+	}
+	w.open()
+}
+
+// A job that faults or panics takes nobody else's down with it.
+func TestOneFaultDoesNotStopTheBatch(t *testing.T) {
+	w := newWorld(t)
+	good, worse := w.trader("good"), w.trader("worse")
+	jobs := []*job{
+		{do: func(*tx) (after, error) { panic("a bug") }, done: make(chan struct{})},
+		{do: func(t *tx) (after, error) {
+			in := good.message(OrderID{}, NewOrder{Terms: sellTerms(10_000)})
+			_, then, err := w.e.decide(t, &in)
+			return then, err
+		}, done: make(chan struct{})},
+		{do: func(t *tx) (after, error) { t.put(ordersBucket, nil, 1); return after{}, nil }, done: make(chan struct{})},
+		{do: func(t *tx) (after, error) {
+			in := worse.message(OrderID{}, NewOrder{Terms: sellTerms(20_000)})
+			_, then, err := w.e.decide(t, &in)
+			return then, err
+		}, done: make(chan struct{})},
+	}
+	w.e.Close() // the writer is the test
+	w.e.commit(jobs)
+	for i, wantErr := range []bool{true, false, true, false} {
+		if (jobs[i].err != nil) != wantErr {
+			t.Errorf("job %d: %v", i, jobs[i].err)
+		}
+	}
+	w.restartStore()
+	if n, _ := w.e.Count(); n.Orders != 2 {
+		t.Errorf("%d orders, want 2", n.Orders)
+	}
+}
