@@ -17,5 +17,9 @@
 //	relay.go subscription.go outqueue.go      one relay: its connection, what we read there, what it has yet to take
 //	frame.go                                  the messages between us and a relay
 //	gate.go                                   which events are worth the exchange's time
+//	orderevent.go infoevent.go profile.go     the events that a node publishes: value in, signed event out
 //	lru.go                                    a bounded map
+//
+// Sealing and publishing are pure functions of values, a key and a seed: what is sent again after a crash is the same
+// event, and relays drop it. Secrets stay in Key, which never prints.
 package nostrio
