@@ -42,6 +42,7 @@ type GateConfig struct {
 	Queue     int           // events that may wait for one worker; 64
 	Log       *slog.Logger  // nil: silent
 
+	// Both are called by several goroutines at once, for every event that comes so far: they should be quick.
 	Known func(orders.PubKey) bool  // takes part in an order or dispute; nil: everybody
 	Seen  func(orders.EventID) bool // id of an event or a message that was dealt with; nil: none
 }

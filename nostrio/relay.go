@@ -17,8 +17,6 @@ import (
 const (
 	dialLimit    = 10 * time.Second
 	writeLimit   = 10 * time.Second
-	pingEvery    = 30 * time.Second
-	pongLimit    = 10 * time.Second
 	frameMax     = 512 << 10        // longer messages of a relay are passed over
 	frameHardMax = 16 << 20         // longer ones end the connection
 	retryMost    = 60 * time.Second // between connections
@@ -164,7 +162,7 @@ func (r *relay) poke() {
 
 // writer sends whatever is due and pings. It ends with ctx or at the first write that fails.
 func (r *relay) writer(ctx context.Context, conn *websocket.Conn) error {
-	ping := time.NewTicker(pingEvery)
+	ping := time.NewTicker(r.pool.cfg.ping)
 	defer ping.Stop()
 	for {
 		frames, again := r.due(time.Now())
@@ -186,7 +184,7 @@ func (r *relay) writer(ctx context.Context, conn *websocket.Conn) error {
 		case <-r.kick:
 		case <-timer:
 		case <-ping.C:
-			pctx, cancel := context.WithTimeout(ctx, pongLimit)
+			pctx, cancel := context.WithTimeout(ctx, r.pool.cfg.pong)
 			err := conn.Ping(pctx)
 			cancel()
 			if err != nil {

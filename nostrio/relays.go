@@ -28,6 +28,8 @@ type PoolConfig struct {
 
 	retry  time.Duration // first pause between connections, one second
 	resync time.Duration // after events were dropped, five seconds
+	ping   time.Duration // 30 seconds
+	pong   time.Duration // what a relay has to answer a ping, ten seconds
 }
 
 // Pool keeps connections to all relays: it publishes to each of them and receives from all as from one.
@@ -87,6 +89,8 @@ func NewPool(cfg PoolConfig) (*Pool, error) {
 	setDefault(&cfg.Queue, 1024)
 	setDefault(&cfg.retry, time.Second)
 	setDefault(&cfg.resync, 5*time.Second)
+	setDefault(&cfg.ping, 30*time.Second)
+	setDefault(&cfg.pong, 10*time.Second)
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
@@ -192,12 +196,13 @@ func (p *Pool) deliver(in Received) bool {
 }
 
 const (
-	publishGrace = 300 * time.Millisecond // for the others, once one relay has taken an event
+	publishGrace = 300 * time.Millisecond // for the others, once there is something to tell
 	publishLimit = 30 * time.Second       // where ctx has no deadline
 )
 
 // Publish gives a signed event to every relay and returns how many have taken it, or had it already. It returns when
-// all have answered, or a moment after the first has taken it, or when ctx ends. Relays that are down, slow or want to
+// all have answered, or a moment after the first has taken it or all that are connected have refused it, or when ctx
+// ends, in 30 s where it has no deadline. Relays that are down, slow or want to
 // be asked again later keep the event in a queue of their own and get it when they can; of a replaceable event only the
 // newest. With no taker the error is ErrRefused, or ErrNoAnswer if one may yet come. Publishing the same event again is
 // harmless.
@@ -205,8 +210,11 @@ func (p *Pool) Publish(ctx context.Context, e nostr.Event) (accepted int, err er
 	if len(p.relays) == 0 {
 		return 0, fmt.Errorf("publish kind %d: %w: there are none", e.Kind, ErrRefused)
 	}
-	ctx, cancel := context.WithTimeout(ctx, publishLimit)
-	defer cancel()
+	if _, ok := ctx.Deadline(); !ok {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, publishLimit)
+		defer cancel()
+	}
 	type from struct {
 		relay *relay
 		publishAnswer
@@ -227,9 +235,12 @@ func (p *Pool) Publish(ctx context.Context, e nostr.Event) (accepted int, err er
 		select {
 		case a := <-answers:
 			delete(online, a.relay)
-			if !a.ok {
+			if a.ok {
+				accepted++
+			} else {
 				refusals = append(refusals, fmt.Errorf("%s: %s", a.relay.url, clip(a.reason)))
-			} else if accepted++; grace == nil {
+			}
+			if grace == nil && (a.ok || len(online) == 0) {
 				grace = time.After(publishGrace)
 			}
 			continue

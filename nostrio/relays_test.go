@@ -201,14 +201,17 @@ func TestEventsComeOnceFromManyRelays(t *testing.T) {
 			}
 		}
 	}
-	if got := receive(t, ctx, p).ID + receive(t, ctx, p).ID; got != first.ID+last.ID && got != last.ID+first.ID {
-		t.Errorf("got %s", got)
+	// What one relay sends comes in its order, so that after both farewells nothing is on its way.
+	for i, s := range []*relaytest.Server{a, b} {
+		if err := s.Publish(note(t, k, KindDirect, time.Now().Unix(), fmt.Sprint("farewell ", i), to)); err != nil {
+			t.Fatal(err)
+		}
 	}
-	select {
-	case in := <-p.Events():
-		t.Errorf("one more: %s", in.Event)
-	case <-time.After(20 * time.Millisecond):
+	count := map[string]int{}
+	for count["farewell 0"] == 0 || count["farewell 1"] == 0 {
+		count[receive(t, ctx, p).Content]++
 	}
+	equal(t, "events", count, map[string]int{"first": 1, "last": 1, "farewell 0": 1, "farewell 1": 1})
 }
 
 func TestWhatWasMissedComesAfterReconnect(t *testing.T) {
@@ -447,4 +450,83 @@ func FuzzParseFrame(f *testing.F) {
 			_ = hashEvent(fr.event)
 		}
 	})
+}
+
+// A relay that keeps the connection and says nothing, as after the loss of a route, is left.
+func TestASilentRelayIsLeft(t *testing.T) {
+	ctx := testContext(t)
+	came := make(chan struct{}, 100)
+	release := make(chan struct{})
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		c, err := websocket.Accept(w, req, nil)
+		if err != nil {
+			return
+		}
+		defer c.CloseNow()
+		came <- struct{}{}
+		<-release // nobody reads, hence no ping is answered
+	}))
+	defer srv.Close()
+	defer close(release)
+	startPool(t, PoolConfig{Relays: []string{"ws" + strings.TrimPrefix(srv.URL, "http")}, ping: 5 * time.Millisecond, pong: 5 * time.Millisecond})
+	for i := range 3 {
+		select {
+		case <-came:
+		case <-ctx.Done():
+			t.Fatalf("only %d connections", i)
+		}
+	}
+}
+
+func TestPublishDoesNotWaitLongForRelaysThatAreDown(t *testing.T) {
+	ctx, k := testContext(t), mustKey(t, someSecret)
+	refusing, down := startRelay(t, relaytest.Config{}), startRelay(t, relaytest.Config{})
+	down.Stop()
+	refusing.SetFaults(relaytest.Faults{Refuse: relaytest.RefuseAll("blocked: no")})
+	p := startPool(t, PoolConfig{}, refusing, down)
+	_, err := p.Publish(ctx, note(t, k, 1, time.Now().Unix(), "x"))
+	if !errors.Is(err, ErrNoAnswer) || !strings.Contains(err.Error(), "blocked: no") || ctx.Err() != nil {
+		t.Errorf("got %v", err)
+	}
+}
+
+// TestRequestAndAnswerOverRelays is the whole way: a client's request through a relay, the pool and the gate, and the answer back
+// to a client that knows nothing but the node's key.
+func TestRequestAndAnswerOverRelays(t *testing.T) {
+	node, trade, identity := vectorKeys(t)
+	for _, way := range ways {
+		t.Run(fmt.Sprint("way ", way), func(t *testing.T) {
+			ctx := testContext(t)
+			a, b := startRelay(t, relaytest.Config{}), startRelay(t, relaytest.Config{})
+			server, client := startPool(t, PoolConfig{Key: node}, a, b), startPool(t, PoolConfig{}, b, a)
+			server.Subscribe("direct", Filter{Kinds: []int{KindDirect}, P: []orders.PubKey{node.PubKey()}})
+			server.Subscribe("wraps", Filter{Kinds: []int{KindGiftWrap}, P: []orders.PubKey{node.PubKey()}})
+			client.Subscribe("replies", Filter{Kinds: []int{KindDirect, KindGiftWrap}, P: []orders.PubKey{trade.PubKey()}})
+			gate := NewGate(GateConfig{Key: node})
+			go gate.Run(ctx, server.Events(), func(ctx context.Context, in Incoming) {
+				e, err := node.Seal(in.Way, in.Sender, in.Message.Reply(WrapOrder, ActWaitingBuyerInvoice, nil), in.At, named("answer"))
+				if err != nil {
+					t.Error(err)
+				}
+				if _, err := server.Publish(ctx, e); err != nil && ctx.Err() == nil {
+					t.Error(err)
+				}
+			})
+			e, err := SealRequest(ctx, Request{Way: way, Node: node.PubKey(), Trade: trade, Identity: identity,
+				Message: mustDecode(t, vectorMessage), At: time.Now().Unix(), Seed: named("request")})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := client.Publish(ctx, e); err != nil {
+				t.Fatal(err)
+			}
+			in, err := OpenReply(trade, node.PubKey(), receive(t, ctx, client))
+			if err != nil || in.Message.Body.Action != ActWaitingBuyerInvoice || *in.Message.Body.RequestID != 7005 {
+				t.Errorf("got %+v, %v", in, err)
+			}
+			if passed, _ := gate.Counts(); passed != 1 {
+				t.Errorf("%d requests passed the gate", passed)
+			}
+		})
+	}
 }
