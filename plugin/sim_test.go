@@ -1,0 +1,410 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/mostro-cln/mostro/contrib/simln"
+	"github.com/mostro-cln/mostro/orders"
+)
+
+// These tests run the real binaries under the simulated lightningd: this one as the exchange, contrib/holdinvoice as
+// the holder and its guard.
+
+// holderBinary builds contrib/holdinvoice once for all tests.
+var holderBinary = sync.OnceValues(func() (string, error) {
+	dir, err := os.MkdirTemp("", "mostro-holder")
+	if err != nil {
+		return "", err
+	}
+	path := filepath.Join(dir, "holdinvoice")
+	out, err := exec.Command("go", "build", "-o", path, "github.com/mostro-cln/mostro/contrib/holdinvoice").CombinedOutput()
+	if err != nil {
+		return "", fmt.Errorf("build the holder: %w\n%s", err, out)
+	}
+	return path, nil
+})
+
+// copyOf puts a binary under another name: lightningd takes a link for the same plugin.
+func copyOf(t *testing.T, path, name string) string {
+	t.Helper()
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	to := filepath.Join(t.TempDir(), name)
+	if err := os.WriteFile(to, b, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	return to
+}
+
+// sim is a simulated node with its plugins, which a test can stop and start again.
+type sim struct {
+	t   *testing.T
+	cfg simln.Config
+	*simln.Node
+}
+
+func startSim(t *testing.T) *sim {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("builds and runs binaries")
+	}
+	holder, err := holderBinary()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &sim{t: t, cfg: simln.Config{Dir: shortDir(t), Height: 500, Plugins: []simln.Plugin{
+		{Path: copyOf(t, holder, "holdinvoice"), Important: true},
+		{Path: copyOf(t, holder, "holdinvoice-guard")},
+		mostroPlugin(t),
+	}}}
+	s.start()
+	t.Cleanup(func() { s.Kill() })
+	return s
+}
+
+func mostroPlugin(t *testing.T) simln.Plugin {
+	return simln.Plugin{
+		Path: copyOf(t, os.Args[0], "mostro"), Env: []string{"MOSTRO_AS_PLUGIN=real", "GORACE=atexit_sleep_ms=0"},
+		Options: map[string]any{"mostro-relays": "ws://127.0.0.1:1", "mostro-fee": "0.01"},
+	}
+}
+
+func (s *sim) start() {
+	s.t.Helper()
+	ctx, cancel := context.WithTimeout(s.t.Context(), deadline)
+	defer cancel()
+	n, err := simln.Start(ctx, s.cfg)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.Node = n
+}
+
+func (s *sim) call(method string, params, out any) {
+	s.t.Helper()
+	if err := s.Call(s.t.Context(), method, params, out); err != nil {
+		s.t.Fatalf("%s: %v", method, err)
+	}
+}
+
+// escrow is ours on the simulated node.
+func (s *sim) escrow() *escrow {
+	n := newNode(s.RPCPath())
+	s.t.Cleanup(func() { n.Close() })
+	c, err := parseConfig(nil, Config{})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return newEscrow(n, slog.New(slog.DiscardHandler), c, time.Now)
+}
+
+// pay has a wallet pay an invoice in so many parts.
+func (s *sim) pay(wallet, bolt11 string, parts int) {
+	s.t.Helper()
+	s.call("sim-wallet-pay", map[string]any{"wallet": wallet, "bolt11": bolt11, "parts": parts}, nil)
+}
+
+func TestSimOptionsMethodsAndRestartOfTheExchange(t *testing.T) {
+	s := startSim(t)
+	var info overview
+	s.call("mostro-info", nil, &info)
+	if info.Network != "regtest" || info.NodeID != s.ID() || info.Fee != "0.01" || info.HoldCLTV != 215 {
+		t.Errorf("got %+v", info)
+	}
+	var list orderList
+	s.call("mostro-listorders", map[string]any{"limit": 5}, &list)
+	if list.Orders == nil || len(list.Orders) != 0 {
+		t.Errorf("got %+v", list)
+	}
+	err := s.Call(t.Context(), "mostro-showorder", []any{"00000000-0000-0000-0000-000000000001"}, nil)
+	var told *simln.RPCError
+	if !errors.As(err, &told) || told.Code != codeOrderNotFound {
+		t.Errorf("got %v", err)
+	}
+	if err := s.Call(t.Context(), "mostro-showorder", nil, nil); !errors.As(err, &told) || told.Code != -32602 {
+		t.Errorf("got %v", err)
+	}
+	s.call("check", map[string]any{"command_to_check": "mostro-listorders", "limit": 5}, nil)
+
+	// It has no htlc_accepted hook, so it can be stopped and started while the node runs.
+	mostro := s.cfg.Plugins[2]
+	if err := s.StopPlugin(t.Context(), mostro.Path); err != nil {
+		t.Fatal(err)
+	}
+	begun := time.Now()
+	if err := s.StartPlugin(t.Context(), mostro); err != nil {
+		t.Fatal(err)
+	}
+	if took := time.Since(begun); took > time.Second {
+		t.Errorf("ready after %v without a relay, want under a second", took)
+	}
+	s.call("mostro-info", nil, &info)
+}
+
+func TestSimStopIsQuick(t *testing.T) {
+	s := startSim(t)
+	begun := time.Now()
+	s.Stop()
+	if took := time.Since(begun); took > 5*time.Second {
+		t.Errorf("took %v", took)
+	}
+}
+
+func TestSimEscrowFromInvoiceToProof(t *testing.T) {
+	s := startSim(t)
+	e := s.escrow()
+	s.call("sim-wallet-new", []any{"seller", "1000000sat"}, nil)
+	sold, refunded, unpaid := testHold(1), testHold(2), testHold(3)
+	bolts := map[orders.Hash]string{}
+	for _, h := range []orders.Hold{sold, refunded, unpaid} {
+		bolts[h.Hash] = create(t, e, h)
+		if again := create(t, e, h); again != bolts[h.Hash] {
+			t.Errorf("made twice")
+		}
+	}
+	b := newBook(sold, refunded, unpaid)
+	stop, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	go e.Watch(stop, b)
+	s.pay("seller", bolts[sold.Hash], 3)
+	s.pay("seller", bolts[refunded.Hash], 1)
+	for _, h := range []orders.Hold{sold, refunded} {
+		if !eventually(t, func() bool {
+			e.Poke(h.Hash)
+			return b.state(h.Hash) == orders.HoldAccepted
+		}) {
+			t.Fatalf("%x is never accepted", h.Order[0])
+		}
+	}
+	for _, h := range []orders.Hold{sold, refunded} {
+		if got := b.hold(h.Hash); got.Held != h.Amount || got.MinExpiry < s.Height()+215 {
+			t.Errorf("held %d, expiry %d at height %d", got.Held, got.MinExpiry, s.Height())
+		}
+	}
+	for range 2 { // each is safe to repeat
+		if err := e.Settle(t.Context(), sold); err != nil {
+			t.Fatal(err)
+		}
+		if err := e.Cancel(t.Context(), refunded.Hash); err != nil {
+			t.Fatal(err)
+		}
+		if err := e.Cancel(t.Context(), unpaid.Hash); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := e.Cancel(t.Context(), sold.Hash); !errors.Is(err, orders.ErrHoldSettled) {
+		t.Errorf("cancel of the settled one: %v", err)
+	}
+	if err := e.Settle(t.Context(), refunded); !errors.Is(err, orders.ErrHoldCanceled) {
+		t.Errorf("settle of the canceled one: %v", err)
+	}
+	s.call("sim-audit", nil, nil)
+}
+
+// A node that dies while it holds an escrow has it again after the start, and a settle then is a settle.
+func TestSimEscrowOutlivesTheNode(t *testing.T) {
+	s := startSim(t)
+	e := s.escrow()
+	s.call("sim-wallet-new", []any{"seller", "1000000sat"}, nil)
+	h := testHold(1)
+	b := newBook(h)
+	s.pay("seller", create(t, e, h), 2)
+	if !eventually(t, func() bool { look(t, e, b); return b.state(h.Hash) == orders.HoldAccepted }) {
+		t.Fatal("never accepted")
+	}
+	s.Kill()
+	s.start()
+	e = s.escrow()
+	if !eventually(t, func() bool { return e.Settle(t.Context(), h) == nil }) {
+		t.Fatal(e.Settle(t.Context(), h))
+	}
+	s.call("sim-audit", nil, nil)
+}
+
+// The holder dies alone; the guard behind it has the escrow.
+func TestSimEscrowOutlivesTheHolder(t *testing.T) {
+	s := startSim(t)
+	e := s.escrow()
+	s.call("sim-wallet-new", []any{"seller", "1000000sat"}, nil)
+	h := testHold(1)
+	b := newBook(h)
+	s.pay("seller", create(t, e, h), 1)
+	if !eventually(t, func() bool { look(t, e, b); return b.state(h.Hash) == orders.HoldAccepted }) {
+		t.Fatal("never accepted")
+	}
+	if err := s.KillPlugin(t.Context(), s.cfg.Plugins[0].Path); err != nil {
+		t.Fatal(err)
+	}
+	select { // the holder is important: the node goes down with it
+	case <-s.Died():
+	case <-time.After(deadline):
+		t.Fatal("the node lives on without its important plugin")
+	}
+	s.start()
+	e = s.escrow()
+	if !eventually(t, func() bool { return e.Settle(t.Context(), h) == nil }) {
+		t.Fatal(e.Settle(t.Context(), h))
+	}
+	s.call("sim-audit", nil, nil)
+}
+
+func TestSimEscrowEndsBeforeTheChainDoes(t *testing.T) {
+	s := startSim(t)
+	e := s.escrow()
+	s.call("sim-wallet-new", []any{"seller", "1000000sat"}, nil)
+	h := testHold(1)
+	b := newBook(h)
+	s.pay("seller", create(t, e, h), 1)
+	if !eventually(t, func() bool { look(t, e, b); return b.state(h.Hash) == orders.HoldAccepted }) {
+		t.Fatal("never accepted")
+	}
+	<-b.acts
+	s.Mine(b.hold(h.Hash).MinExpiry - forceAt - s.Height())
+	look(t, e, b)
+	if a, ok := b.next(t).(orders.EscrowEnding); !ok || a.Hash != h.Hash {
+		t.Errorf("got %#v", a)
+	}
+	s.Mine(forceAt - settleMin + 1)
+	if err := e.Settle(t.Context(), h); err == nil || errors.Is(err, orders.ErrHoldCanceled) {
+		t.Errorf("a settle that comes too late: %v", err)
+	}
+	if err := e.Cancel(t.Context(), h.Hash); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestSimPayout(t *testing.T) {
+	s := startSim(t)
+	n := newNode(s.RPCPath())
+	defer n.Close()
+	info, err := n.GetInfo(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := newPayer(n, slog.New(slog.DiscardHandler), parseVersion(info.Version), "s", time.Now)
+	s.call("sim-wallet-new", []any{"buyer", "0msat"}, nil)
+
+	for _, c := range []struct {
+		script  map[string]any
+		sent    bool // Send is nil
+		state   orders.PayState
+		release string
+	}{
+		{nil, true, orders.PayDone, ""},
+		{map[string]any{"mode": "fail", "code": 205}, false, orders.PayNever, ""},
+	} {
+		var made struct {
+			Bolt11 string `json:"bolt11"`
+		}
+		s.call("sim-wallet-invoice", map[string]any{"wallet": "buyer", "amount_msat": "10000sat", "label": fmt.Sprint(c.script)}, &made)
+		inv, err := n.DecodePayout(t.Context(), info, made.Bolt11)
+		if err != nil || inv.Problem != "" || inv.Amount != 10_000_000 {
+			t.Fatalf("decode: %+v, %v", inv, err)
+		}
+		if c.script != nil {
+			c.script["match"] = inv.Hash.String()
+			s.call("sim-pay-script", c.script, nil)
+		}
+		if r, err := p.Ask(t.Context(), inv.Hash); err != nil || r.State != orders.PayNever {
+			t.Fatalf("before: %v, %v", r.State, err)
+		}
+		err = p.Send(t.Context(), orders.Pay{Invoice: made.Bolt11, Hash: inv.Hash, Amount: inv.Amount, MaxFee: 100_000, Attempt: 1}, "mostro/x/1")
+		var over *orders.PayError
+		if (err == nil) != c.sent || err != nil && !errors.As(err, &over) {
+			t.Errorf("send: %v", err)
+		}
+		r, err := p.Ask(t.Context(), inv.Hash)
+		if err != nil || r.State != c.state {
+			t.Errorf("after: %v, %v; want %v", r.State, err, c.state)
+		}
+		if c.state == orders.PayDone && (!r.Preimage.Matches(inv.Hash) || r.Fee <= 0 || r.Fee > 100_000) {
+			t.Errorf("fee %d", r.Fee)
+		}
+	}
+	s.call("sim-audit", nil, nil)
+}
+
+func TestSimKeyIsTheNodesOwn(t *testing.T) {
+	s := startSim(t)
+	n := newNode(s.RPCPath())
+	defer n.Close()
+	a, sealA, err := loadKeys(t.Context(), n, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Stop()
+	s.start()
+	b, sealB, err := loadKeys(t.Context(), n, "")
+	if err != nil || a != b || sealA != sealB || a == sealA {
+		t.Errorf("keys %v %v, then %v %v, %v", a, sealA, b, sealB, err)
+	}
+}
+
+// A wrong option ends neither the node nor its start.
+func TestSimWrongOptionsLeaveTheNodeAlone(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs binaries")
+	}
+	var log strings.Builder
+	var mu sync.Mutex
+	cfg := simln.Config{Dir: shortDir(t), Plugins: []simln.Plugin{mostroPlugin(t)}, Log: writerFunc(func(b []byte) (int, error) {
+		mu.Lock()
+		defer mu.Unlock()
+		return log.Write(b)
+	})}
+	cfg.Plugins[0].Options["mostro-fee"] = "7"
+	cfg.Plugins[0].Options["mostro-pow"] = "x"
+	n, err := simln.Start(t.Context(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer n.Kill()
+	if err := n.Call(t.Context(), "mostro-info", nil, nil); err == nil {
+		t.Error("the exchange runs")
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	if text := log.String(); !strings.Contains(text, "2 options to mend") || !strings.Contains(text, "mostro-pow") {
+		t.Errorf("the log says %s", text)
+	}
+}
+
+type writerFunc func([]byte) (int, error)
+
+func (f writerFunc) Write(b []byte) (int, error) { return f(b) }
+
+// eventually asks again until ok or the deadline.
+func eventually(t *testing.T, ok func() bool) bool {
+	t.Helper()
+	for until := time.Now().Add(deadline); time.Now().Before(until); time.Sleep(10 * time.Millisecond) {
+		if ok() {
+			return true
+		}
+	}
+	return false
+}
+
+func (b *book) hold(hash orders.Hash) orders.Hold {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, h := range b.live {
+		if h.Hash == hash {
+			return h
+		}
+	}
+	return orders.Hold{}
+}
+
+func (b *book) state(hash orders.Hash) orders.HoldState { return b.hold(hash).State }
