@@ -1,0 +1,133 @@
+package nostrio
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/nbd-wtf/go-nostr"
+
+	"github.com/mostro-cln/mostro/orders"
+)
+
+// ErrNoRelay: no relay has taken the event.
+var ErrNoRelay = errors.New("no relay took the event")
+
+// Publisher hands an event to the relays and says how many have taken it. Pool is one.
+type Publisher interface {
+	Publish(ctx context.Context, e nostr.Event) (accepted int, err error)
+}
+
+// Courier carries the exchange's letters and announcements to relays. It is an orders.Courier.
+type Courier struct {
+	Key   *Key
+	Relay Publisher
+	// What every order event says alike: our relays, the Lightning networks, and the instance's name.
+	Relays, Networks []string
+	Name             string
+}
+
+// Deliver seals a letter and publishes it. Sealing is a pure function of the letter, so a repeat is the same event.
+func (c *Courier) Deliver(ctx context.Context, l orders.Letter) error {
+	e, err := c.Key.Seal(l.Way, l.To, message(l), l.At, l.Seed)
+	if err != nil {
+		return fmt.Errorf("seal %s: %w", l.Action, err)
+	}
+	return c.publish(ctx, e)
+}
+
+// Announce signs and publishes an order event.
+func (c *Courier) Announce(ctx context.Context, a orders.Announcement) error {
+	return c.publish(ctx, c.orderEvent(a).Event(c.Key))
+}
+
+func (c *Courier) orderEvent(a orders.Announcement) OrderEvent {
+	o := OrderEvent{
+		ID: a.Order, Kind: a.Kind, Status: a.Status, Amount: a.Amount, Fiat: a.Fiat, PaymentMethod: a.PaymentMethod,
+		Premium: a.Premium, Relays: c.Relays, Networks: c.Networks, Name: c.Name, ExpiresAt: a.ExpiresAt,
+		Expiration: a.Expiration, CreatedAt: a.Stamp,
+	}
+	if s := a.Standing; s != nil {
+		o.Maker = MakerRating{Days: s.Days, Total: s.Rating(), Reviews: s.Reviews}
+	}
+	return o
+}
+
+func (c *Courier) publish(ctx context.Context, e nostr.Event) error {
+	n, err := c.Relay.Publish(ctx, e)
+	switch {
+	case n > 0:
+		return nil
+	case err != nil:
+		return fmt.Errorf("%w: %w", ErrNoRelay, err)
+	}
+	return ErrNoRelay
+}
+
+// message writes a letter as the protocol does: which wrapper, which payload.
+func message(l orders.Letter) Message {
+	m := Message{Wrapper: WrapOrder, Body: Body{
+		RequestID: l.Request, TradeIndex: l.Index, Action: Action(l.Action), Payload: payload(l),
+	}}
+	if l.Action == orders.SayCantDo {
+		m.Wrapper = WrapCantDo
+	}
+	if !l.Order.IsZero() {
+		id := UUID(l.Order)
+		m.Body.ID = &id
+	}
+	return m
+}
+
+func payload(l orders.Letter) Payload {
+	switch {
+	case l.Action == orders.SayCantDo:
+		return CantDo{Reason(l.Reason)}
+	case l.View != nil && l.Bolt11 != "":
+		o := smallOrder(l.View)
+		return PaymentRequest{Order: &o, Invoice: l.Bolt11}
+	case l.View != nil:
+		return smallOrder(l.View)
+	case l.Peer != nil:
+		return peer(l.Peer)
+	case l.Failure != nil:
+		return PaymentFailed{Attempts: uint32(l.Failure.Attempts), RetriesInterval: uint32(l.Failure.Interval)}
+	case l.Points != 0:
+		return RatingUser(l.Points)
+	}
+	return nil
+}
+
+func smallOrder(v *orders.OrderView) SmallOrder {
+	id := UUID(v.ID)
+	o := SmallOrder{
+		ID: &id, Kind: Kind(v.Kind), Status: Status(v.Status), Amount: int64(v.Amount), FiatCode: v.Fiat.Code,
+		MinAmount: v.Fiat.Min, MaxAmount: v.Fiat.Max, FiatAmount: v.Fiat.Amount, PaymentMethod: v.PaymentMethod,
+		Premium: v.Premium, BuyerTradePubKey: keyText(v.BuyerTrade), SellerTradePubKey: keyText(v.SellerTrade),
+		CreatedAt: v.CreatedAt, ExpiresAt: v.ExpiresAt,
+	}
+	if v.BuyerInvoice != "" {
+		o.BuyerInvoice = &v.BuyerInvoice
+	}
+	return o
+}
+
+func keyText(k *orders.PubKey) *string {
+	if k == nil {
+		return nil
+	}
+	s := k.String()
+	return &s
+}
+
+// peer tells the other side's key, or with a zero key only its reputation.
+func peer(p *orders.PeerView) Peer {
+	out := Peer{}
+	if !p.Trade.IsZero() {
+		out.PubKey = p.Trade.String()
+	}
+	if s := p.Standing; s != nil {
+		out.Reputation = &UserInfo{Rating: s.Rating(), Reviews: s.Reviews, OperatingDays: uint64(s.Days)}
+	}
+	return out
+}
