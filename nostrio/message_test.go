@@ -252,6 +252,22 @@ func TestSecretsOfPayloadsAreNotPrinted(t *testing.T) {
 	}
 }
 
+func TestUUIDsAreText(t *testing.T) {
+	data, err := json.Marshal(UUID{0x5c, 15: 0x11})
+	if err != nil || string(data) != `"5c000000-0000-0000-0000-000000000011"` {
+		t.Errorf("got %s, %v", data, err)
+	}
+	var u UUID
+	if err := json.Unmarshal(data, &u); err != nil || u != (UUID{0x5c, 15: 0x11}) {
+		t.Errorf("got %s, %v", u, err)
+	}
+	for _, s := range []string{"", "zz000000-0000-0000-0000-000000000011", "{5c000000000000000000000000000000000011}", "5c00000000000000000000000000001g"} {
+		if err := u.UnmarshalText([]byte(s)); err == nil {
+			t.Errorf("%q became %s", s, u)
+		}
+	}
+}
+
 func FuzzDecode(f *testing.F) {
 	for _, g := range goldenMessages(f) {
 		f.Add([]byte(g.JSON))

@@ -47,7 +47,7 @@ func (r *relay) run(ctx context.Context) {
 	var pause time.Duration
 	for ctx.Err() == nil {
 		start := time.Now()
-		err := r.guardedSession(ctx)
+		err := r.guarded(func() error { return r.session(ctx) })
 		if ctx.Err() != nil {
 			return
 		}
@@ -75,15 +75,15 @@ func sleep(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// guardedSession turns a panic into an error: a relay's message must never take the exchange down.
-func (r *relay) guardedSession(ctx context.Context) (err error) {
+// guarded turns a panic into an error: a relay's message must never take the exchange down.
+func (r *relay) guarded(do func() error) (err error) {
 	defer func() {
 		if v := recover(); v != nil {
 			err = fmt.Errorf("panic: %v", v)
-			r.log.Error("relay session panicked", "panic", v)
+			r.log.Error("relay connection panicked", "panic", v)
 		}
 	}()
-	return r.session(ctx)
+	return do()
 }
 
 // session is one connection, from dialling to its end. It always returns an error.
@@ -102,7 +102,7 @@ func (r *relay) session(ctx context.Context) error {
 	writerDone := make(chan error, 1)
 	go func() {
 		defer cancel() // ends the reader
-		writerDone <- r.writer(ctx, conn)
+		writerDone <- r.guarded(func() error { return r.writer(ctx, conn) })
 	}()
 	err = r.reader(ctx, conn)
 	cancel()

@@ -431,11 +431,3 @@ func (p *scanner) skip() (err error) {
 	}
 	return err
 }
-
-// raw consumes any value and returns its bytes as they stand.
-func (p *scanner) raw() ([]byte, error) {
-	p.next()
-	start := p.i
-	err := p.skip()
-	return p.b[start:p.i], err
-}
