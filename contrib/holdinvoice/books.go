@@ -50,12 +50,10 @@ func (cs channels) each(hash Hash, f func(channelState string, r *htlcRow) (stop
 	}
 }
 
-// holds says whether a part is held on a channel that works: CHANNELD_NORMAL, or for a while
-// one of its neighbours during a splice or a closing by agreement. On a channel that went to
-// the chain an HTLC looks held for ever.
+// holds says whether a part is held on a channel that works.
 func (cs channels) holds(hash Hash) (yes bool) {
 	cs.each(hash, func(channel string, r *htlcRow) bool {
-		yes = strings.HasPrefix(channel, "CHANNELD_") && r.State == stateHeld
+		yes = offChain(channel) && r.State == stateHeld
 		return yes
 	})
 	return yes
@@ -66,6 +64,17 @@ func (cs channels) shows(hash Hash) (yes bool) {
 	cs.each(hash, func(string, *htlcRow) bool { yes = true; return true })
 	return yes
 }
+
+// works says whether a channel that works still knows a part.
+func (cs channels) works(hash Hash) (yes bool) {
+	cs.each(hash, func(channel string, r *htlcRow) bool { yes = offChain(channel); return yes })
+	return yes
+}
+
+// offChain says whether a channel in that state settles its HTLCs by agreement:
+// CHANNELD_NORMAL, or for a while one of its neighbours during a splice or a closing. On one
+// that went to the chain an HTLC looks held for ever.
+func offChain(channel string) bool { return strings.HasPrefix(channel, "CHANNELD_") }
 
 // find returns the state of a part.
 func (cs channels) find(hash Hash, part HTLC) (state string, ok bool) {
@@ -81,7 +90,7 @@ func (cs channels) find(hash Hash, part HTLC) (state string, ok bool) {
 // holdsPart is holds for one part.
 func (cs channels) holdsPart(hash Hash, part HTLC) (yes bool) {
 	cs.each(hash, func(channel string, r *htlcRow) bool {
-		yes = strings.HasPrefix(channel, "CHANNELD_") && r.State == stateHeld && r.is(hash, part)
+		yes = offChain(channel) && r.State == stateHeld && r.is(hash, part)
 		return yes
 	})
 	return yes

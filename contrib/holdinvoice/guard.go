@@ -4,9 +4,9 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"log/slog"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -25,17 +25,18 @@ type guard struct {
 	dir    string
 
 	mu      sync.Mutex
-	alive   map[Hash]bool // hashes of which the holder said that they are not over
+	alive   map[Hash]State // hashes of which the holder said that they are not over
 	waiting []clnio.Message
 	store   *store
 	h       *holder // nil while on watch
 	opening bool
+	listed  bool // the datastore was read
 	height  Height
 	ctx     context.Context // of the process, given by begin
 }
 
 func newGuard(log *slog.Logger, out outlet) *guard {
-	return &guard{log: log, out: out, alive: map[Hash]bool{}}
+	return &guard{log: log, out: out, alive: map[Hash]State{}}
 }
 
 func (g *guard) manifest() manifest {
@@ -89,14 +90,25 @@ func (g *guard) init(ctx context.Context, p initParams) error {
 	g.dir = p.Config.Dir
 	g.client = dial(p)
 	g.client.Prefix = "holdguard"
+	if err := g.readAlive(ctx); err != nil {
+		g.log.Error("guard does not know what to watch yet", "err", err)
+	}
+	return nil
+}
+
+// readAlive adds what the datastore says is alive. Only states that are not over are there.
+func (g *guard) readAlive(ctx context.Context) error {
 	alive, err := readMirror(ctx, g.client)
 	if err != nil {
-		return fmt.Errorf("guard without a list is no guard: %w", err)
+		return err
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	for h := range alive {
-		g.alive[h] = true
+	g.listed = true
+	for h, s := range alive {
+		if _, newer := g.alive[h]; !newer {
+			g.alive[h] = s
+		}
 	}
 	return nil
 }
@@ -139,7 +151,7 @@ func (g *guard) hook(id, params json.RawMessage) {
 		g.pass(id, hash, params)
 		return
 	}
-	if !ok || !g.alive[hash] {
+	if _, alive := g.alive[hash]; !ok || !alive {
 		answer(g.out, id, replyContinue)
 		return
 	}
@@ -232,7 +244,7 @@ func (g *guard) note(name string, params json.RawMessage) {
 		if n.State.Final() {
 			delete(g.alive, n.Hash)
 		} else {
-			g.alive[n.Hash] = true
+			g.alive[n.Hash] = n.State
 		}
 	}
 }
@@ -259,8 +271,8 @@ func readNote(params json.RawMessage) (stateNote, bool) {
 	return n, err == nil && known
 }
 
-// watchWaiting gives back what reaches its expiry while the store cannot be had: an answer
-// that comes later than that can stop the node.
+// watchWaiting gives back what comes near its expiry while the store cannot be had, and
+// reads the list of live hashes if init could not.
 func (g *guard) watchWaiting(ctx context.Context) {
 	t := time.NewTicker(time.Second)
 	defer t.Stop()
@@ -271,18 +283,34 @@ func (g *guard) watchWaiting(ctx context.Context) {
 		case <-t.C:
 		}
 		g.mu.Lock()
-		kept := g.waiting[:0]
-		for _, m := range g.waiting {
-			o, err := readOffer(m.Params)
-			if err == nil && o.Expiry > g.height {
-				kept = append(kept, m)
-				continue
-			}
-			answer(g.out, m.ID, replyUnknownDetails(o.Amount, g.height))
-		}
-		g.waiting = kept
+		g.waiting = slices.DeleteFunc(g.waiting, g.refuseDue)
+		listed := g.listed
 		g.mu.Unlock()
+		if !listed {
+			if err := g.readAlive(ctx); err != nil {
+				g.log.Error("guard does not know what to watch yet", "err", err)
+			}
+		}
 	}
+}
+
+// refuseDue answers a call that must not wait longer for the store. One whose settle was
+// decided waits to the last block; an answer that comes later can stop the node. The caller
+// holds g.mu.
+func (g *guard) refuseDue(m clnio.Message) bool {
+	o, err := readOffer(m.Params)
+	hash, _ := hookHash(m.Params)
+	left := int64(o.Expiry) - int64(g.height)
+	due := left <= int64(floors.CancelAt)
+	if g.alive[hash] == Settling {
+		due = left <= 0
+	}
+	if err == nil && !due {
+		return false
+	}
+	g.log.Error("guard gives a payment back without the store", "hash", hash, "left", left)
+	answer(g.out, m.ID, replyUnknownDetails(o.Amount, g.height))
+	return true
 }
 
 func (g *guard) end() {

@@ -174,15 +174,15 @@ func (h *holder) announce(inv *Invoice, from State) {
 	h.told.set(inv.Hash, inv.State)
 	h.news()
 	h.kick()
-	if inv.State == Creating || h.quiet {
-		return
+	if inv.State != Creating {
+		h.notify(stateNote{inv.Hash, inv.State, from, inv.Reason, inv.Updated})
 	}
-	note, err := json.Marshal(map[string]any{topic: stateNote{inv.Hash, inv.State, from, inv.Reason, inv.Updated}})
-	if err != nil {
-		h.log.Error("notification cannot be built", "hash", inv.Hash, "err", err)
-		return
+}
+
+func (h *holder) notify(n stateNote) {
+	if !h.quiet {
+		h.out.Write(clnio.Message{Method: topic, Params: marshaled(map[string]any{topic: n})})
 	}
-	h.out.Write(clnio.Message{Method: topic, Params: note})
 }
 
 // topic is the notification of a change of state.

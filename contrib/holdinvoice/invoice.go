@@ -80,14 +80,17 @@ func (h *holder) reserve(ctx context.Context, r invoiceRequest) (*contract, erro
 	}
 	h.reserving.Lock()
 	defer h.reserving.Unlock()
-	if same := h.all(func(inv *Invoice) bool { return inv.Label == r.Label }); len(same) > 0 {
-		c := same[0]
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		if !bytes.Equal(c.inv.Request, request) || r.Preimage != nil && r.Preimage.Hash() != c.hash {
+	for _, c := range h.all(func(inv *Invoice) bool { return inv.Label == r.Label }) {
+		if c.madeBy(request, r.Preimage) {
+			return c, nil
+		}
+		// One that an error left half made is in nobody's hands and makes room.
+		if err := h.dropOne(ctx, c); err != nil {
+			return nil, err
+		}
+		if h.find(c.hash) != nil {
 			return nil, clnio.Errorf(codeLabelExists, "Duplicate label '%s'", r.Label)
 		}
-		return c, nil
 	}
 	p := newPreimage()
 	if r.Preimage != nil {
@@ -110,6 +113,13 @@ func (h *holder) reserve(ctx context.Context, r invoiceRequest) (*contract, erro
 	h.mu.Unlock()
 	// After an error the disk may hold it or not; the contract stays, in doubt.
 	return c, h.keep(c, c.inv)
+}
+
+// madeBy says whether the invoice was asked for in the same words.
+func (c *contract) madeBy(request []byte, p *Preimage) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return bytes.Equal(c.inv.Request, request) && (p == nil || p.Hash() == c.hash)
 }
 
 // make has the node make the invoice, keeps it, has the node forget it, and opens it.

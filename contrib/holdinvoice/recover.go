@@ -130,3 +130,25 @@ func (h *holder) dropOne(ctx context.Context, c *contract) error {
 	h.mu.Unlock()
 	return nil
 }
+
+// dropStrangers ends what the datastore says is alive and the store does not know, as after
+// the loss of the store: we cannot serve it, and the guard must not hold it for ever.
+func (h *holder) dropStrangers(ctx context.Context) {
+	alive, err := readMirror(ctx, h.node)
+	if err != nil {
+		h.log.Warn("datastore cannot be compared with the store", "err", err)
+		return
+	}
+	for hash, state := range alive {
+		c := h.find(hash)
+		if c == nil {
+			h.log.Error("store does not know an invoice that was alive", "hash", hash, "state", state)
+			h.notify(stateNote{Hash: hash, State: Lost, From: state, Reason: "store_lost"})
+			h.told.set(hash, Lost)
+			continue
+		}
+		c.mu.Lock()
+		h.told.set(hash, c.inv.State)
+		c.mu.Unlock()
+	}
+}

@@ -159,6 +159,7 @@ func (h *holder) begin(ctx context.Context) {
 		"guard":   h.keepMirror,
 		"recover": h.recoverHeld,
 		"cleanup": h.dropUnfinished,
+		"compare": h.dropStrangers,
 	} {
 		go h.guarded(what, func() { loop(ctx) })
 	}

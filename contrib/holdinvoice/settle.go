@@ -294,10 +294,10 @@ func (h *holder) proveSettle(ctx context.Context, c *contract, held channels) er
 			}
 		}
 	}
-	if held.shows(inv.Hash) {
+	if held.works(inv.Hash) {
 		return nil // the books are written when the parts have left the channels
 	}
-	return h.proveByBooks(ctx, c, &inv)
+	return h.proveByBooks(ctx, c, &inv, held.shows(inv.Hash))
 }
 
 // taken says whether each part of the set was answered with the preimage in this run and is
@@ -355,8 +355,9 @@ func (h *holder) prove(c *contract, level int) error {
 }
 
 // proveByBooks compares what the node booked for the hash. Parts that left the channels
-// without any money coming in were lost before the settle reached them.
-func (h *holder) proveByBooks(ctx context.Context, c *contract, inv *Invoice) error {
+// without any money coming in were lost before the settle reached them; those that a closed
+// channel still shows may yet be claimed on chain.
+func (h *holder) proveByBooks(ctx context.Context, c *contract, inv *Invoice, shown bool) error {
 	got, known, err := h.booked(ctx, inv)
 	if err != nil || !known {
 		return err
@@ -369,7 +370,7 @@ func (h *holder) proveByBooks(ctx context.Context, c *contract, inv *Invoice) er
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.inv.State != Settling || len(c.calls) > 0 || time.Since(h.begun) < recoverTime {
+	if shown || c.inv.State != Settling || len(c.calls) > 0 || time.Since(h.begun) < recoverTime {
 		return nil
 	}
 	if c.missing.IsZero() {
