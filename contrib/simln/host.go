@@ -450,7 +450,7 @@ func (n *Node) initParams(p *plugin) *object {
 }
 
 func featureSet() *object {
-	return obj("init", "08a0880a8a59a1", "node", "88a0880a8a59a1", "channel", "", "invoice", "02000002024100")
+	return obj("init", "08a0880a8a59a1", "node", "88a0880a8a59a1", "channel", "", "invoice", "02024100")
 }
 
 func (n *Node) gotInit(p *plugin, reply map[string]json.RawMessage) {

@@ -98,8 +98,8 @@ func (n *Node) cmdInvoice(c *command) (any, error) {
 		"expires_at", row.Expiry, "created_index", row.CreatedIndex), nil
 }
 
-// invoiceFeatures: TLV onion and payment secret required, multi-part and payment metadata allowed (BOLT 9).
-var invoiceFeatures = []byte{0x02, 0x00, 0x00, 0x02, 0x41, 0x00}
+// invoiceFeatures: TLV onion and payment secret required, multi-part payments and blinded paths known (BOLT 9).
+var invoiceFeatures = []byte{0x02, 0x02, 0x41, 0x00}
 
 // storeInvoice signs and stores; the preimage is looked at before the label, as lightningd does.
 func (n *Node) storeInvoice(b *Invoice, label string, description *string, preimage [32]byte) (*invoice, error) {
