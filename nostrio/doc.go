@@ -18,6 +18,7 @@
 //	frame.go                                  the messages between us and a relay
 //	gate.go                                   which events are worth the exchange's time
 //	orderevent.go infoevent.go profile.go     the events that a node publishes: value in, signed event out
+//	inbox.go courier.go                       from a message to the exchange's input, from its letters to events
 //	lru.go                                    a bounded map
 //
 // Sealing and publishing are pure functions of values, a key and a seed: what is sent again after a crash is the same
