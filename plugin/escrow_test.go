@@ -102,14 +102,14 @@ func TestSettleIsSaidOnProofAlone(t *testing.T) {
 			}
 			f.set(func() {
 				x := f.holds[h.Hash.String()]
-				x.state, x.proof = stateSettled, 0
+				x.state, x.proof, x.row, x.missing = stateSettled, 0, "paid", 1
 			})
 			if err := e.Settle(t.Context(), h); err == nil {
 				t.Fatal("settled without proof")
 			}
 			f.set(func() {
 				x := f.holds[h.Hash.String()]
-				x.proof, x.row = 1, "paid"
+				x.proof, x.missing = 1, 0
 				f.drop(h.Hash.String())
 			})
 			for range 2 {

@@ -46,7 +46,8 @@ type fakeHold struct {
 	expiry                       int64
 	preimage                     string
 	proof                        int
-	row                          string // "", unpaid, paid
+	row                          string       // "", unpaid, paid
+	missing                      orders.Msats // paid: received this much less
 }
 
 // fakeParams are the parameters of each command that we call (Core Lightning docs).
@@ -207,7 +208,7 @@ func (f *fakeNode) answer(method string, p map[string]json.RawMessage) (any, *cl
 		if h := f.holds[str(p["payment_hash"])]; h != nil && h.row != "" {
 			row := map[string]any{"label": h.label, "payment_hash": p["payment_hash"], "status": h.row, "amount_msat": h.amount, "bolt11": h.bolt11}
 			if h.row == "paid" {
-				row["amount_received_msat"] = h.amount
+				row["amount_received_msat"] = h.amount - h.missing
 			}
 			list = append(list, row)
 		}
