@@ -47,6 +47,8 @@ type escrow struct {
 	lapsed map[orders.Hash]time.Time // accepted before, open now, since
 	warned map[orders.Hash]bool      // the deadline's warning was given
 	pokes  chan orders.Hash
+	looked chan struct{} // closed after the first look at all holds
+	first  sync.Once
 }
 
 func newEscrow(n *Node, log *slog.Logger, c Config, now func() time.Time) *escrow {
@@ -54,6 +56,7 @@ func newEscrow(n *Node, log *slog.Logger, c Config, now func() time.Time) *escro
 		plugin: &holdPlugin{node: n, log: log}, node: n, log: log, config: c, now: now, wait: proofWait, pause: proofPause,
 		ready: errors.New("the node was not asked yet"), gone: map[orders.Hash]time.Time{}, lapsed: map[orders.Hash]time.Time{},
 		warned: map[orders.Hash]bool{}, pokes: make(chan orders.Hash, 256),
+		looked: make(chan struct{}),
 	}
 }
 

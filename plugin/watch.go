@@ -40,6 +40,7 @@ func (e *escrow) Watch(ctx context.Context, book holdBook) error {
 		kind, height, err := e.Check(ctx)
 		if err == nil {
 			e.pass(ctx, book, kind, height)
+			e.first.Do(func() { close(e.looked) })
 		}
 		timer := time.NewTimer(e.plugin.poll(kind))
 		for waiting := true; waiting; {
@@ -68,6 +69,9 @@ func (e *escrow) Poke(hash orders.Hash) {
 	default:
 	}
 }
+
+// Looked is closed when every live hold invoice has been looked at once.
+func (e *escrow) Looked() <-chan struct{} { return e.looked }
 
 // pass looks at every live invoice.
 func (e *escrow) pass(ctx context.Context, book holdBook, kind holdKind, height uint32) {

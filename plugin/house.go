@@ -1,0 +1,290 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/mostro-cln/mostro/nostrio"
+	"github.com/mostro-cln/mostro/orders"
+)
+
+// house is the running exchange: the engine, and the loops that bring it the world and carry its effects out. It is
+// the one place that knows everything.
+type house struct {
+	*orders.Engine
+	config Config
+	node   *Node
+	shell  shell
+	log    *slog.Logger
+
+	store  *orders.Store
+	key    *nostrio.Key
+	self   nodeInfo // as of the start
+	escrow *escrow
+	payer  *payer
+	pool   *nostrio.Pool
+	gate   *nostrio.Gate
+	since  time.Time
+
+	loops *errgroup.Group
+	stop  context.CancelFunc
+}
+
+// lockWait is how long a start waits for the database of an exchange that is just ending.
+const lockWait = 5 * time.Second
+
+// startExchange is the starter of the real program. It opens everything and returns; relays and the hold plugin are
+// found by the loops.
+func startExchange(ctx context.Context, c Config, n *Node, s shell) (exchange, error) {
+	h := &house{config: c, node: n, shell: s, log: s.Log, since: time.Now()}
+	if err := h.open(ctx); err != nil {
+		return nil, errors.Join(err, h.closeStore())
+	}
+	ctx, h.stop = context.WithCancel(ctx)
+	h.loops, ctx = errgroup.WithContext(ctx)
+	h.run(ctx)
+	h.log.Info("exchange started", "pubkey", h.key.PubKey().String(), "npub", nostrio.Npub(h.key.PubKey()))
+	return h, nil
+}
+
+// open opens what the loops need.
+func (h *house) open(ctx context.Context) error {
+	var err error
+	if h.self, err = h.node.GetInfo(ctx); err != nil {
+		return fmt.Errorf("ask the node who it is: %w", err)
+	}
+	nostrKey, storageKey, err := loadKeys(ctx, h.node, h.config.NsecFile)
+	if err != nil {
+		return err
+	}
+	if h.key, err = nostrio.NewKey(nostrKey); err != nil {
+		return fmt.Errorf("the nostr key: %w", err)
+	}
+	if h.store, err = orders.Open(filepath.Join(h.config.DataDir, "mostro.db"), storageKey, lockWait); err != nil {
+		return err
+	}
+	if h.Engine, err = orders.NewEngine(h.store, h.config.rules(), h.log); err != nil {
+		return err
+	}
+	session, err := loadSession(h.config.DataDir, h.config.Startup)
+	if err != nil {
+		return err
+	}
+	h.escrow = newEscrow(h.node, h.log, h.config, time.Now)
+	h.payer = newPayer(h.node, h.log, parseVersion(h.self.Version), session, time.Now)
+	return h.openNostr()
+}
+
+func (h *house) openNostr() error {
+	var err error
+	h.pool, err = nostrio.NewPool(nostrio.PoolConfig{
+		Relays: h.config.Relays, Key: h.key, Window: h.config.MessageWindow, Log: h.log,
+	})
+	if err != nil {
+		return err
+	}
+	h.gate = nostrio.NewGate(nostrio.GateConfig{
+		Key: h.key, Window: h.config.MessageWindow, Work: h.config.PoW, FirstWork: h.config.PoWFirstContact, Log: h.log,
+		Known: h.Known, Seen: h.seen,
+	})
+	h.pool.Subscribe("mostro-direct", nostrio.Filter{Kinds: []int{nostrio.KindDirect}, P: []orders.PubKey{h.key.PubKey()}})
+	h.pool.Subscribe("mostro-wrap", nostrio.Filter{Kinds: []int{nostrio.KindGiftWrap}, P: []orders.PubKey{h.key.PubKey()}})
+	return nil
+}
+
+// seen fails closed: what cannot be looked up is not done a second time by mistake, it comes again after a restart.
+func (h *house) seen(id orders.EventID) bool {
+	ok, err := h.Seen(id)
+	if err != nil {
+		h.log.Error("look an event up", "err", err)
+	}
+	return ok || err != nil
+}
+
+// rules are the engine's part of the configuration.
+func (c *Config) rules() orders.Rules {
+	r := orders.DefaultRules()
+	r.FeeRate, r.FeePayer = c.Fee, c.FeePayer
+	r.MinOrder, r.MaxOrder, r.FiatCodes = c.MinOrder, c.MaxOrder, c.FiatCurrencies
+	r.PendingSeconds, r.MaxPendingSeconds = seconds(c.OrderLife), seconds(c.MaxOrderLife)
+	r.WaitingSeconds, r.InvoiceWindow = seconds(c.WaitingLife), seconds(c.InvoiceWindow)
+	r.PayoutAttempts, r.PayoutInterval, r.RoutingRate = c.PaymentAttempts, seconds(c.PaymentInterval), c.MaxRoutingFee
+	r.OrderRetention = seconds(c.OrderRetention)
+	// A gift wrap's outer time is put back by two days, and clocks may be ahead; an event can come again for so long.
+	r.SeenSeconds = seconds(c.MessageWindow) + 3*24*3600
+	return r
+}
+
+func seconds(d time.Duration) int64 { return int64(d / time.Second) }
+
+// run starts every loop. Each ends with ctx; one that fails ends the others, which only a bug can bring about.
+func (h *house) run(ctx context.Context) {
+	loop := func(name string, f func(context.Context) error) {
+		h.loops.Go(func() error {
+			err := f(ctx)
+			if err != nil && ctx.Err() == nil {
+				h.log.Error("a loop ended", "loop", name, "err", err)
+				return fmt.Errorf("%s: %w", name, err)
+			}
+			return nil
+		})
+	}
+	loop("relays", h.pool.Run)
+	loop("messages", func(ctx context.Context) error { h.gate.Run(ctx, h.pool.Events(), h.handle); return ctx.Err() })
+	loop("outbox", func(ctx context.Context) error { return h.Dispatch(ctx, h.ports()) })
+	loop("holds", func(ctx context.Context) error { return h.escrow.Watch(ctx, h) })
+	loop("timer", h.timer)
+	loop("publisher", h.publisher)
+}
+
+func (h *house) ports() orders.Ports {
+	return orders.Ports{
+		Escrow: h.escrow, Payer: h.payer, Courier: h.courier(), Now: time.Now, NewSeed: newSeed,
+	}
+}
+
+func newSeed() (s orders.Seed) {
+	rand.Read(s[:])
+	return s
+}
+
+// handleLimit bounds one message's way to the disk, the node's look at an invoice included.
+const handleLimit = time.Minute
+
+// handle brings one message to the engine.
+func (h *house) handle(ctx context.Context, in nostrio.Incoming) {
+	ctx, cancel := context.WithTimeout(ctx, handleLimit)
+	defer cancel()
+	input, ok := nostrio.Translate(in, time.Now().Unix(), newSeed(), func(bolt11 string) orders.Invoice {
+		return h.decode(ctx, bolt11)
+	})
+	if !ok {
+		h.log.Debug("message asks for nothing", "event", in.EventID.String(), "action", string(in.Message.Body.Action))
+		return
+	}
+	input.Closed = h.escrow.Ready() != nil
+	out, err := h.Do(ctx, input)
+	switch {
+	case errors.Is(err, orders.ErrStopped) || err != nil && ctx.Err() != nil:
+		// It was not done, or its repeat will be answered from the record, when the relays are asked again.
+	case err != nil:
+		h.log.Error("message", "event", in.EventID.String(), "action", string(in.Message.Body.Action), "err", err)
+	case out.Reason != "":
+		h.log.Debug("refused", "event", in.EventID.String(), "action", string(in.Message.Body.Action), "reason", string(out.Reason))
+	}
+}
+
+// decode asks the node about a payout invoice. What cannot be asked counts as unusable: the client hears
+// invalid_invoice and can send it again.
+func (h *house) decode(ctx context.Context, bolt11 string) orders.Invoice {
+	inv, err := h.node.DecodePayout(ctx, h.self, bolt11)
+	if err != nil {
+		h.log.Warn("payout invoice", "err", err)
+		inv.Problem = "the node could not be asked about it"
+	}
+	return inv
+}
+
+// Report implements holdBook: what the node says of a hold becomes an input.
+func (h *house) Report(ctx context.Context, act orders.Act) error {
+	var hash orders.Hash
+	switch a := act.(type) {
+	case orders.HoldIsAccepted:
+		hash = a.Hash
+	case orders.HoldIsCanceled:
+		hash = a.Hash
+	case orders.HoldIsSettled:
+		hash = a.Hash
+	case orders.EscrowEnding:
+		hash = a.Hash
+	}
+	_, err := h.Do(ctx, orders.Input{ID: orders.NodeID(act.On(), hash[:]), At: time.Now().Unix(), Seed: newSeed(), Act: act})
+	return err
+}
+
+// timer lets deadlines pass. It begins when the node's holds have been looked at once, so that a payment that came
+// while we were away counts before a time limit does; without a hold plugin it begins after a minute all the same.
+func (h *house) timer(ctx context.Context) error {
+	select {
+	case <-h.escrow.Looked():
+	case <-time.After(time.Minute):
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for {
+		if err := h.Tick(ctx, time.Now().Unix(), newSeed); err != nil && ctx.Err() == nil {
+			h.log.Error("timer", "err", err)
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-tick.C:
+		}
+	}
+}
+
+// Hear implements exchange: notifications are hints to look sooner.
+func (h *house) Hear(topic string, params json.RawMessage) {
+	switch topic {
+	case "holdinvoice_state":
+		h.escrow.Poke(hashIn(params))
+	case "block_added":
+		h.escrow.Poke(orders.Hash{})
+	case "sendpay_success", "sendpay_failure", "channel_state_changed":
+		h.Hurry()
+	}
+}
+
+// hashIn finds payment_hash in a notification, at the top or one level down; zero without one.
+func hashIn(params json.RawMessage) (hash orders.Hash) {
+	var top map[string]json.RawMessage
+	if json.Unmarshal(params, &top) != nil {
+		return hash
+	}
+	if json.Unmarshal(top["payment_hash"], &hash) == nil {
+		return hash
+	}
+	for _, v := range top {
+		var in struct {
+			Hash orders.Hash `json:"payment_hash"`
+		}
+		if json.Unmarshal(v, &in) == nil && !in.Hash.IsZero() {
+			return in.Hash
+		}
+	}
+	return orders.Hash{}
+}
+
+// Close implements exchange.
+func (h *house) Close(ctx context.Context) error {
+	h.stop()
+	done := make(chan error, 1)
+	go func() { done <- h.loops.Wait() }()
+	var err error
+	select {
+	case err = <-done:
+	case <-ctx.Done():
+		err = fmt.Errorf("loops still run: %w", ctx.Err())
+	}
+	return errors.Join(err, h.closeStore())
+}
+
+func (h *house) closeStore() error {
+	if h.Engine != nil {
+		h.Engine.Close()
+	}
+	if h.store == nil {
+		return nil
+	}
+	return h.store.Close()
+}

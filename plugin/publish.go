@@ -1,0 +1,148 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/nbd-wtf/go-nostr"
+
+	"github.com/mostro-cln/mostro/nostrio"
+	"github.com/mostro-cln/mostro/orders"
+)
+
+// nostrNetworks are the Lightning networks as order and info events name them, by lightningd's names.
+var nostrNetworks = map[string]string{
+	"bitcoin": "mainnet", "testnet": "testnet", "testnet4": "testnet", "signet": "signet", "regtest": "regtest",
+}
+
+func (h *house) networks() []string {
+	if n, ok := nostrNetworks[h.self.Network]; ok {
+		return []string{n}
+	}
+	return []string{h.self.Network}
+}
+
+func (h *house) courier() *nostrio.Courier {
+	return &nostrio.Courier{Key: h.key, Relay: h.pool, Relays: h.config.Relays, Networks: h.networks(), Name: h.config.Name}
+}
+
+// publisher keeps what the exchange says of itself on the relays: the info event every few minutes, the relay list when
+// it changed, the profile at the start.
+//
+// created_at must rise from one version to the next, across restarts too: they are a second apart at least.
+func (h *house) publisher(ctx context.Context) error {
+	b := &board{h: h}
+	look := time.NewTicker(h.config.RelaysInterval)
+	defer look.Stop()
+	info := time.NewTicker(h.config.InfoInterval)
+	defer info.Stop()
+	b.profile(ctx)
+	b.info(ctx)
+	b.relays(ctx)
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-info.C:
+			b.profile(ctx)
+			b.info(ctx)
+		case <-look.C:
+			b.relays(ctx)
+		}
+	}
+}
+
+// board is what was published last. The publisher's goroutine owns it.
+type board struct {
+	h       *house
+	stamps  map[int]int64
+	listed  []string
+	greeted bool
+}
+
+// stamp is the created_at of the next event of a kind.
+func (b *board) stamp(kind int) int64 {
+	if b.stamps == nil {
+		b.stamps = map[int]int64{}
+	}
+	b.stamps[kind] = max(time.Now().Unix(), b.stamps[kind]+1)
+	return b.stamps[kind]
+}
+
+// publish hands an event to the relays. Those that are down get it when they are back, so a failure needs no retry
+// before the next interval.
+func (b *board) publish(ctx context.Context, e nostr.Event) bool {
+	n, err := b.h.pool.Publish(ctx, e)
+	if err != nil && ctx.Err() == nil {
+		b.h.log.Debug("publish", "kind", e.Kind, "err", err)
+	}
+	return n > 0
+}
+
+// profile is published once per start, if the operator has set anything of it.
+func (b *board) profile(ctx context.Context) {
+	c := b.h.config
+	p := nostrio.Profile{Name: c.Name, About: c.About, Website: c.Website, Picture: c.Picture}
+	if b.greeted || p.Empty() {
+		return
+	}
+	p.CreatedAt = b.stamp(nostrio.KindProfile)
+	b.greeted = b.publish(ctx, p.Event(b.h.key))
+}
+
+// info tells clients how to talk to us, at what price and within which limits.
+func (b *board) info(ctx context.Context) {
+	info, err := b.h.node.GetInfo(ctx)
+	if err != nil {
+		b.h.log.Debug("info event", "err", err)
+		info = b.h.self
+	}
+	e := b.h.infoEvent(info)
+	e.CreatedAt = b.stamp(nostrio.KindInfo)
+	b.publish(ctx, e.Event(b.h.key))
+}
+
+func (h *house) infoEvent(node nodeInfo) nostrio.InfoEvent {
+	c := h.config
+	return nostrio.InfoEvent{
+		Version: version, CommitHash: commit(), Name: c.Name, MinAmount: c.MinOrder, MaxAmount: c.MaxOrder,
+		PendingLife: c.OrderLife, WaitingLife: c.WaitingLife, FiatCodes: c.FiatCurrencies,
+		MaxOrdersResponse: c.OrdersPerResponse, Fee: c.Fee, FeePayer: c.FeePayer,
+		Work: c.PoW, FirstWork: c.PoWFirstContact, Way: orders.Direct,
+		HoldWindow: c.WaitingLife, HoldCLTV: int(c.HoldCLTV), InvoiceWindow: c.InvoiceWindow,
+		Node: nostrio.NodeInfo{
+			Version: node.Version, PubKey: node.ID, Alias: node.Alias, Chains: []string{"bitcoin"}, Networks: h.networks(),
+			URIs: node.uris(),
+		},
+	}
+}
+
+// uris are the node's addresses as other nodes dial them.
+func (i *nodeInfo) uris() (list []string) {
+	for _, a := range i.Addresses {
+		list = append(list, fmt.Sprintf("%s@%s", i.ID, net.JoinHostPort(a.Address, strconv.Itoa(int(a.Port)))))
+	}
+	return list
+}
+
+// relays publishes the list of connected relays when it is not what it was.
+func (b *board) relays(ctx context.Context) {
+	var now []string
+	for _, r := range b.h.pool.Status() {
+		if r.Connected {
+			now = append(now, r.URL)
+		}
+	}
+	slices.Sort(now)
+	if len(now) == 0 || slices.Equal(now, b.listed) {
+		return
+	}
+	e := nostrio.RelayList{Relays: now, CreatedAt: b.stamp(nostrio.KindRelayList)}
+	if b.publish(ctx, e.Event(b.h.key)) {
+		b.listed = now
+	}
+}
