@@ -188,11 +188,10 @@ func (tr *Trade) setRest(index uint32) error {
 	})
 }
 
-// failed tidies up after a first request: a trade that the Mostro has refused is forgotten, one without an answer may
-// have begun and stays.
+// failed tidies up after a first request: a trade that the Mostro has refused, or never heard of, is forgotten; one
+// without an answer may have begun and stays.
 func (tr *Trade) failed(err error) error {
-	var refused *CantDo
-	if errors.As(err, &refused) {
+	if !errors.Is(err, ErrNoReply) {
 		tr.t.abandon(tr)
 	}
 	return err

@@ -16,5 +16,5 @@
 //
 // The files: keys.go derives the keys, state.go remembers the trades, relays.go and link.go hold the connections,
 // seal.go and open.go write and read the two transports, message.go is what was read, trade.go and actions.go are one
-// trade, info.go and book.go what the Mostro publishes.
+// trade, info.go and book.go what the Mostro publishes, index.go recovers the key counter.
 package trader

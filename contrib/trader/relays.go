@@ -123,8 +123,11 @@ func (p *relays) health() string {
 	return strings.Join(words, "; ")
 }
 
+// errUnclear means that an event may have gone out.
+var errUnclear = errors.New("a relay may have the event")
+
 // publish sends an event to all relays. Nil means that a relay has taken it, or, if none said so in time, that one may
-// have: only an answer of the Mostro can tell. An error means that no relay has it.
+// have: only an answer of the Mostro can tell. Any error but errUnclear, for a ctx that ended, means that none has it.
 func (p *relays) publish(ctx context.Context, e nostr.Event) error {
 	frame, err := json.Marshal([]any{"EVENT", e})
 	if err != nil {
@@ -155,7 +158,7 @@ func (p *relays) publish(ctx context.Context, e nostr.Event) error {
 				refusals = append(refusals, r.err)
 			}
 		case <-ctx.Done():
-			return fmt.Errorf("publish: %w (%s)", ctx.Err(), p.health())
+			return fmt.Errorf("publish: %w: %w", errUnclear, ctx.Err())
 		}
 	}
 	if unclear {

@@ -44,9 +44,13 @@ func (t *Trader) send(ctx context.Context, k key, body nostrio.Body) error {
 	if err != nil {
 		return err
 	}
+	wrapper := nostrio.WrapOrder
+	if body.Action == nostrio.ActLastTradeIndex {
+		wrapper = nostrio.WrapRestore
+	}
 	r := nostrio.Request{
 		Way: way, Node: t.mostro, Trade: k.Key, Identity: t.identity.Key, Work: work,
-		Message: nostrio.Message{Wrapper: nostrio.WrapOrder, Body: body},
+		Message: nostrio.Message{Wrapper: wrapper, Body: body},
 		At:      time.Now().Unix(),
 	}
 	if t.cfg.FullPrivacy {

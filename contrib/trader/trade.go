@@ -3,6 +3,7 @@ package trader
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -101,7 +102,6 @@ func (tr *Trade) ask(ctx context.Context, body nostrio.Body, answers ...nostrio.
 	body.RequestID = newRequestID()
 	ctx, cancel := context.WithTimeout(ctx, t.cfg.Patience)
 	var sending sync.WaitGroup
-	defer sending.Wait()
 	defer cancel()
 	t.mu.Lock()
 	from := len(tr.messages)
@@ -119,14 +119,16 @@ func (tr *Trade) ask(ctx context.Context, body nostrio.Body, answers ...nostrio.
 		answer = tr.answerTo(*body.RequestID, from, answers)
 		return answer >= 0 || sendErr != nil
 	})
+	cancel()
+	sending.Wait()
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	switch {
 	case answer >= 0:
-	case ctx.Err() != nil:
-		return Message{}, fmt.Errorf("%s: %w: %w (%s)", body.Action, ErrNoReply, ctx.Err(), t.relays.health())
+	case sendErr != nil && !errors.Is(sendErr, errUnclear):
+		return Message{}, fmt.Errorf("%s: %w", body.Action, sendErr)
 	default:
-		return Message{}, fmt.Errorf("%s: %w", body.Action, cmp.Or(err, sendErr))
+		return Message{}, fmt.Errorf("%s: %w: %w (%s)", body.Action, ErrNoReply, cmp.Or(err, sendErr), t.relays.health())
 	}
 	m := tr.messages[answer]
 	if m.Action == nostrio.ActCantDo {

@@ -47,8 +47,9 @@ type Trader struct {
 }
 
 const (
-	infoSub = "info"
-	mailSub = "mail"
+	infoSub  = "info"
+	mailSub  = "mail"
+	indexSub = "index" // answers to the identity key
 )
 
 // New opens a trader and begins to connect. Close it.
@@ -304,15 +305,21 @@ func (t *Trader) subscribeMail() {
 	if len(keys) == 0 {
 		return
 	}
+	t.relays.subscribe(mailSub, t.mailFor(keys, since)...)
+}
+
+// mailFor asks for the Mostro's messages to keys since a time, on both transports.
+func (t *Trader) mailFor(keys []string, since int64) []nostr.Filter {
 	direct, wrapped := nostr.Timestamp(since-clockSlack), nostr.Timestamp(since-maxTweak)
-	t.relays.subscribe(mailSub,
-		nostr.Filter{Kinds: []int{nostrio.KindDirect}, Authors: []string{t.mostro.String()}, Tags: nostr.TagMap{"p": keys}, Since: &direct},
-		nostr.Filter{Kinds: []int{nostrio.KindGiftWrap}, Tags: nostr.TagMap{"p": keys}, Since: &wrapped})
+	return []nostr.Filter{
+		{Kinds: []int{nostrio.KindDirect}, Authors: []string{t.mostro.String()}, Tags: nostr.TagMap{"p": keys}, Since: &direct},
+		{Kinds: []int{nostrio.KindGiftWrap}, Tags: nostr.TagMap{"p": keys}, Since: &wrapped},
+	}
 }
 
 // deliver takes verified events from a relay.
 func (t *Trader) deliver(name string, events []nostr.Event) {
-	if name == mailSub {
+	if name == mailSub || name == indexSub {
 		t.takeMail(events)
 		return
 	}

@@ -249,6 +249,19 @@ func TestAPublishThatNoRelayTakesNamesTheReason(t *testing.T) {
 	}
 }
 
+func TestWithoutAnInfoEventTheTransportIsNotGuessed(t *testing.T) {
+	srv := listen(t)
+	m := newMostro(t, srv.URL)
+	tr := open1(t, m, func(c *Config) { c.Patience = 100 * time.Millisecond }, srv.URL)
+	_, err := tr.NewOrder(within(t), sale)
+	if err == nil || errors.Is(err, ErrNoReply) || !strings.Contains(err.Error(), "info event") {
+		t.Errorf("got %v", err)
+	}
+	if len(tr.trades) != 0 {
+		t.Error("a trade that nobody heard of is kept")
+	}
+}
+
 func TestSilenceEndsWithErrNoReply(t *testing.T) {
 	srv := listen(t)
 	m := newMostro(t, srv.URL)

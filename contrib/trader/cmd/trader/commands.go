@@ -45,7 +45,8 @@ func commands() []command {
 	}
 	const offer = " SATS FIAT CURRENCY METHOD [-premium N]"
 	return []command{
-		{"init", "init", "make a mnemonic, remember -relay and -mostro", 0, 0, nil, nil},
+		{"init", "init", "make a mnemonic if there is none, remember the options", 0, 0, nil, nil},
+		{"sync", "sync", "after a move of the mnemonic alone: learn the next free trade key", 0, 0, nil, (*app).sync},
 		{"info", "info", "what the Mostro says of itself", 0, 0, nil, (*app).info},
 		{"list", "list", "orders that can be taken", 0, 0, nil, (*app).list},
 		{"sell", "sell" + offer, "offer sats; SATS 0 is the market price, FIAT 10-50 a range", 4, 4, invoice, (*app).sell},
@@ -94,6 +95,16 @@ func (c command) parse(args []string) (words []string, o options, err error) {
 
 func (a *app) deadline() (context.Context, context.CancelFunc) {
 	return context.WithTimeout(a.ctx, a.timeout)
+}
+
+func (a *app) sync([]string, options) error {
+	ctx, cancel := a.deadline()
+	defer cancel()
+	if err := a.trader.SyncIndex(ctx); err != nil {
+		return err
+	}
+	fmt.Fprintln(a.out, "the next trade key is one that this Mostro has not seen")
+	return nil
 }
 
 func (a *app) info([]string, options) error {

@@ -177,6 +177,8 @@ func TestABuyerTradesFromTheCommandLine(t *testing.T) {
 	if strings.Contains(out, "\x1b") {
 		t.Error("a control character of the Mostro reached the terminal")
 	}
+	code, out, errs = s.with(nostrio.ActLastTradeIndex, nostrio.ActCantDo, nostrio.CantDo{Reason: "not_found"}, "sync")
+	wants(code, out, errs, "not seen")
 	s.offer("sell")
 	code, out, errs = s.run("list")
 	wants(code, out, errs, orderID, "market", "10-50 EUR", "SEPA, cash", "3 %", "4.5 (2)")
