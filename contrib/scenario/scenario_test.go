@@ -1,0 +1,144 @@
+package scenario
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/mostro-cln/mostro/contrib/relay"
+)
+
+var programs struct {
+	once sync.Once
+	bin  Binaries
+	dir  string
+	err  error
+}
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if programs.dir != "" {
+		os.RemoveAll(programs.dir)
+	}
+	os.Exit(code)
+}
+
+// binaries builds the plugins as a user would, once.
+func binaries(t *testing.T) Binaries {
+	t.Helper()
+	programs.once.Do(func() {
+		programs.dir, programs.err = os.MkdirTemp("", "mostro-bin")
+		if programs.err != nil {
+			return
+		}
+		programs.bin = BinariesIn(programs.dir)
+		for path, pkg := range map[string]string{programs.bin.Mostro: "../../plugin", programs.bin.Holdinvoice: "../holdinvoice", programs.bin.Guard: "../holdinvoice"} {
+			if out, err := exec.Command("go", "build", "-race", "-o", path, pkg).CombinedOutput(); err != nil {
+				programs.err = fmt.Errorf("build %s: %w\n%s", pkg, err, out)
+			}
+		}
+	})
+	if programs.err != nil {
+		t.Fatal(programs.err)
+	}
+	return programs.bin
+}
+
+// newWorld is a relay and a simulated node with the real plugins.
+func newWorld(t *testing.T) (*World, *Sim) {
+	t.Helper()
+	bin := binaries(t)
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+	defer cancel()
+	srv, err := relay.Listen(context.Background(), "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir, err := os.MkdirTemp("", "sim") // a socket's path is short
+	if err != nil {
+		t.Fatal(err)
+	}
+	log, err := os.Create(filepath.Join(dir, "log"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	sim, err := NewSim(ctx, SimConfig{Dir: dir, Bin: bin, Log: log, Options: map[string]any{
+		"mostro-relays": srv.URL, "mostro-expiration-seconds": fmt.Sprint(WaitingSeconds),
+	}})
+	t.Cleanup(func() {
+		if sim != nil {
+			sim.Close()
+		}
+		srv.Close()
+		log.Close()
+		if t.Failed() {
+			if tail, err := os.ReadFile(log.Name()); err == nil {
+				t.Logf("the node's log ends with:\n%s", tail[max(0, len(tail)-6000):])
+			}
+		}
+		os.RemoveAll(dir)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := &World{Node: sim, Relays: []string{srv.URL}, Say: testWriter{t}}
+	if err := w.Start(ctx); err != nil {
+		t.Fatal(err)
+	}
+	return w, sim
+}
+
+type testWriter struct{ t *testing.T }
+
+func (w testWriter) Write(b []byte) (int, error) {
+	w.t.Helper()
+	w.t.Log(string(b[:len(b)-1]))
+	return len(b), nil
+}
+
+func TestStoriesOnTheSimulatedNode(t *testing.T) {
+	w, sim := newWorld(t)
+	for _, s := range Stories {
+		t.Run(s.Name, func(t *testing.T) {
+			w.Say = testWriter{t}
+			defer w.Leave()
+			ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+			defer cancel()
+			if err := s.Tell(ctx, w); err != nil {
+				t.Fatal(err)
+			}
+			if err := sim.Audit(ctx); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+// Each victim is killed at each of ten points of a trade.
+func TestKilledAtAnyPoint(t *testing.T) {
+	for _, victim := range Victims {
+		t.Run(victim, func(t *testing.T) {
+			t.Parallel()
+			w, sim := newWorld(t)
+			for point := range Points {
+				t.Run(fmt.Sprintf("point %d", point), func(t *testing.T) {
+					w.Say = testWriter{t}
+					defer w.Leave()
+					ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+					defer cancel()
+					if err := Disturbed(ctx, w, victim, point); err != nil {
+						t.Fatal(err)
+					}
+					if err := sim.Audit(ctx); err != nil {
+						t.Error(err)
+					}
+				})
+			}
+		})
+	}
+}
