@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -101,8 +102,7 @@ func (s *sim) call(method string, params, out any) {
 
 // escrow is ours on the simulated node.
 func (s *sim) escrow() *escrow {
-	n := newNode(s.RPCPath())
-	s.t.Cleanup(func() { n.Close() })
+	n := s.client()
 	c, err := parseConfig(nil, Config{})
 	if err != nil {
 		s.t.Fatal(err)
@@ -285,55 +285,145 @@ func TestSimEscrowEndsBeforeTheChainDoes(t *testing.T) {
 	}
 }
 
+// sent is what came of Send.
+type sent int
+
+const (
+	sentWell    sent = iota // nil: ask for the result
+	sentOver                // a PayError: the call is over
+	sentUnknown             // any other error: the call may run on
+)
+
+func sentAs(err error) sent {
+	var over *orders.PayError
+	switch {
+	case err == nil:
+		return sentWell
+	case errors.As(err, &over):
+		return sentOver
+	}
+	return sentUnknown
+}
+
+// Each way in which a payment can go at the node, and what the payer must make of it. "Never" is said only when no
+// part can succeed any more: an exchange that hears it may ask for another invoice.
 func TestSimPayout(t *testing.T) {
-	s := startSim(t)
+	for _, c := range []struct {
+		name   string
+		script map[string]any
+		sent   sent
+		first  []orders.PayState // allowed right after the call
+		then   func(s *sim, hash orders.Hash)
+		last   orders.PayState
+	}{
+		{name: "paid", sent: sentWell, first: []orders.PayState{orders.PayDone}, last: orders.PayDone},
+		{name: "no route", script: map[string]any{"mode": "fail", "code": 205}, sent: sentOver, first: []orders.PayState{orders.PayNever}, last: orders.PayNever},
+		{name: "refused by the payee", script: map[string]any{"mode": "fail", "code": 203}, sent: sentOver, first: []orders.PayState{orders.PayNever}, last: orders.PayNever},
+		{name: "the call fails, a part is under way and arrives", script: map[string]any{"mode": "fail-early", "delay_ms": 300}, sent: sentOver,
+			first: []orders.PayState{orders.PayUnknown, orders.PayDone}, last: orders.PayDone},
+		{name: "the call fails, a part is under way and fails", script: map[string]any{"mode": "fail-early-fail", "delay_ms": 300}, sent: sentOver,
+			first: []orders.PayState{orders.PayUnknown, orders.PayNever}, last: orders.PayNever},
+		{name: "the answer is lost", script: map[string]any{"mode": "reply-lost"}, sent: sentUnknown,
+			first: []orders.PayState{orders.PayUnknown, orders.PayDone}, last: orders.PayDone},
+		{name: "xpay dies, the payment goes on", script: map[string]any{"mode": "terminated", "delay_ms": 300}, sent: sentUnknown,
+			first: []orders.PayState{orders.PayUnknown, orders.PayDone}, last: orders.PayDone},
+		{name: "a row that stays pending for ever", script: map[string]any{"mode": "orphan"}, sent: sentUnknown,
+			first: []orders.PayState{orders.PayUnknown}, last: orders.PayUnknown},
+		{name: "the node dies, the payee settles meanwhile", script: map[string]any{"mode": "complete-after-restart"}, sent: sentUnknown,
+			first: []orders.PayState{orders.PayUnknown}, then: restartNode, last: orders.PayDone},
+		{name: "the node dies, the payee refuses meanwhile", script: map[string]any{"mode": "fail-after-restart"}, sent: sentUnknown,
+			first: []orders.PayState{orders.PayUnknown}, then: restartNode, last: orders.PayNever},
+		{name: "the payee holds it and lets go", script: map[string]any{"mode": "hold"}, sent: sentUnknown,
+			first: []orders.PayState{orders.PayUnknown}, then: func(s *sim, hash orders.Hash) {
+				s.call("sim-pay-release", map[string]any{"payment_hash": hash.String(), "outcome": "fail"}, nil)
+			}, last: orders.PayNever},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s := startBareSim(t)
+			p, o := s.payout(c.script)
+			p.ask(t, o.Hash, orders.PayNever)
+
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second) // ends our waiting, not the payment
+			defer cancel()
+			if got := sentAs(p.Send(ctx, o, "mostro/x/1")); got != c.sent {
+				t.Errorf("send: got %v, want %v", got, c.sent)
+			}
+			p.ask(t, o.Hash, c.first...)
+			if c.then != nil {
+				c.then(s, o.Hash)
+				p.node = s.client()
+			}
+			if !eventually(t, func() bool { r, err := p.Ask(t.Context(), o.Hash); return err == nil && r.State == c.last }) {
+				t.Fatalf("it never becomes %v", c.last)
+			}
+			if c.last != orders.PayNever { // a second call must change nothing
+				ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+				defer cancel()
+				p.Send(ctx, o, "mostro/x/2")
+				p.ask(t, o.Hash, c.last)
+			}
+			s.call("sim-audit", nil, nil)
+		})
+	}
+}
+
+func restartNode(s *sim, _ orders.Hash) {
+	s.Kill()
+	s.start()
+}
+
+// startBareSim is a node without plugins.
+func startBareSim(t *testing.T) *sim {
+	t.Helper()
+	s := &sim{t: t, cfg: simln.Config{Dir: shortDir(t), Height: 500}}
+	s.start()
+	t.Cleanup(func() { s.Kill() })
+	return s
+}
+
+func (s *sim) client() *Node {
 	n := newNode(s.RPCPath())
-	defer n.Close()
-	info, err := n.GetInfo(t.Context())
+	s.t.Cleanup(func() { n.Close() })
+	return n
+}
+
+// simPayer is a payer with a test's way of asking.
+type simPayer struct{ *payer }
+
+func (p simPayer) ask(t *testing.T, hash orders.Hash, allowed ...orders.PayState) {
+	t.Helper()
+	r, err := p.Ask(t.Context(), hash)
+	if err != nil || !slices.Contains(allowed, r.State) {
+		t.Errorf("ask: got %v, %v; want one of %v", r.State, err, allowed)
+	}
+	if r.State == orders.PayDone && (!r.Preimage.Matches(hash) || r.Fee <= 0 || r.Fee > 100_000) {
+		t.Errorf("paid with another preimage, or for a fee of %d", r.Fee)
+	}
+}
+
+// payout is a payer and a buyer's invoice whose payment goes as the script says.
+func (s *sim) payout(script map[string]any) (simPayer, orders.Pay) {
+	s.t.Helper()
+	n := s.client()
+	info, err := n.GetInfo(s.t.Context())
 	if err != nil {
-		t.Fatal(err)
+		s.t.Fatal(err)
+	}
+	s.call("sim-wallet-new", []any{"buyer", "0msat"}, nil)
+	var made struct {
+		Bolt11 string `json:"bolt11"`
+	}
+	s.call("sim-wallet-invoice", map[string]any{"wallet": "buyer", "amount_msat": "10000sat", "label": "payout"}, &made)
+	inv, err := n.DecodePayout(s.t.Context(), info, made.Bolt11)
+	if err != nil || inv.Problem != "" || inv.Amount != 10_000_000 {
+		s.t.Fatalf("decode: %+v, %v", inv, err)
+	}
+	if script != nil {
+		script["match"] = inv.Hash.String()
+		s.call("sim-pay-script", script, nil)
 	}
 	p := newPayer(n, slog.New(slog.DiscardHandler), parseVersion(info.Version), "s", time.Now)
-	s.call("sim-wallet-new", []any{"buyer", "0msat"}, nil)
-
-	for _, c := range []struct {
-		script  map[string]any
-		sent    bool // Send is nil
-		state   orders.PayState
-		release string
-	}{
-		{nil, true, orders.PayDone, ""},
-		{map[string]any{"mode": "fail", "code": 205}, false, orders.PayNever, ""},
-	} {
-		var made struct {
-			Bolt11 string `json:"bolt11"`
-		}
-		s.call("sim-wallet-invoice", map[string]any{"wallet": "buyer", "amount_msat": "10000sat", "label": fmt.Sprint(c.script)}, &made)
-		inv, err := n.DecodePayout(t.Context(), info, made.Bolt11)
-		if err != nil || inv.Problem != "" || inv.Amount != 10_000_000 {
-			t.Fatalf("decode: %+v, %v", inv, err)
-		}
-		if c.script != nil {
-			c.script["match"] = inv.Hash.String()
-			s.call("sim-pay-script", c.script, nil)
-		}
-		if r, err := p.Ask(t.Context(), inv.Hash); err != nil || r.State != orders.PayNever {
-			t.Fatalf("before: %v, %v", r.State, err)
-		}
-		err = p.Send(t.Context(), orders.Pay{Invoice: made.Bolt11, Hash: inv.Hash, Amount: inv.Amount, MaxFee: 100_000, Attempt: 1}, "mostro/x/1")
-		var over *orders.PayError
-		if (err == nil) != c.sent || err != nil && !errors.As(err, &over) {
-			t.Errorf("send: %v", err)
-		}
-		r, err := p.Ask(t.Context(), inv.Hash)
-		if err != nil || r.State != c.state {
-			t.Errorf("after: %v, %v; want %v", r.State, err, c.state)
-		}
-		if c.state == orders.PayDone && (!r.Preimage.Matches(inv.Hash) || r.Fee <= 0 || r.Fee > 100_000) {
-			t.Errorf("fee %d", r.Fee)
-		}
-	}
-	s.call("sim-audit", nil, nil)
+	return simPayer{p}, orders.Pay{Invoice: made.Bolt11, Hash: inv.Hash, Amount: inv.Amount, MaxFee: 100_000, Attempt: 1}
 }
 
 func TestSimKeyIsTheNodesOwn(t *testing.T) {
