@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 
+	"go.etcd.io/bbolt"
+
 	"github.com/mostro-cln/mostro/plugin/clnio"
 )
 
@@ -120,19 +122,28 @@ func (p *process) call(method, params string, result any) {
 	}
 }
 
-// boot runs the handshake as the node does.
-func (p *process) boot(dir string, startup bool) {
+// init says what the node says, and returns the answer.
+func (p *process) init(dir string, startup bool) clnio.Message {
 	p.t.Helper()
-	p.call("getmanifest", `{"allow-deprecated-apis":false}`, nil)
-	p.call("init", fmt.Sprintf(`{"options":{"holdinvoice-settle-min-blocks":24,"holdinvoice-cancel-blocks":20},"configuration":{"lightning-dir":%q,"rpc-file":"lightning-rpc","startup":%v,"network":"regtest","feature_set":{}}}`, dir, startup), nil)
+	return p.request("init", fmt.Sprintf(`{"options":{"holdinvoice-settle-min-blocks":24,"holdinvoice-cancel-blocks":20},"configuration":{"lightning-dir":%q,"rpc-file":"lightning-rpc","startup":%v,"network":"regtest","feature_set":{}}}`, dir, startup))
 }
 
 // boot spawns a plugin at the start of its node.
 func boot(t *testing.T, n *fakeNode, dir, name string) *process {
 	t.Helper()
 	p := spawn(t, n, filepath.Join(dir, name))
-	p.boot(dir, true)
+	p.call("getmanifest", `{"allow-deprecated-apis":false}`, nil)
+	if m := p.init(dir, true); string(m.Result) != "{}" {
+		t.Fatalf("init: %s %v", m.Result, m.Error)
+	}
 	return p
+}
+
+// changes returns a channel that closes when the plugin or the test does something.
+func (p *process) changes() <-chan struct{} {
+	p.node.mu.Lock()
+	defer p.node.mu.Unlock()
+	return p.node.changed
 }
 
 // hook calls the hook for an HTLC.
@@ -209,4 +220,98 @@ func TestProcessHoldsAndSettles(t *testing.T) {
 		t.Fatalf("booked: %+v", v)
 	}
 	p.stop()
+}
+
+func TestProcessKeepsWhatItHeldOverADeathOfTheNode(t *testing.T) {
+	dir, n := t.TempDir(), newFakeNode(t)
+	n.serve(dir)
+	p := boot(t, n, dir, "holdinvoice")
+	held, settling := Preimage{1}, Preimage{2}
+	p.invoice(held, "a")
+	p.invoice(settling, "b")
+	h1, h2 := n.pay(held, 50_000_000, 50_000_000, 41), n.pay(settling, 50_000_000, 50_000_000, 41)
+	p.hook(h1)
+	p.hook(h2)
+	p.untilState(held.Hash(), Accepted)
+	p.untilState(settling.Hash(), Accepted)
+	p.call("holdinvoicesettle", fmt.Sprintf(`["%s"]`, settling.Hash()), nil)
+	n.until("the answer", func() bool { return h2.Result == "resolve" })
+	p.kill()
+	n.mu.Lock()
+	n.notes = nil
+	h2.State, h2.Result = stateHeld, "" // the node died before it stored the answer
+	n.mu.Unlock()
+
+	p = spawn(t, n, filepath.Join(dir, "holdinvoice"))
+	p.call("getmanifest", `{}`, nil)
+	p.hook(h2) // a hook call may come before init
+	p.init(dir, true)
+	p.hook(h1)
+	n.until("the settle to go on", func() bool { return h2.Result == "resolve" })
+	p.untilState(settling.Hash(), Settled)
+	for {
+		changed := p.changes()
+		if v := p.lookup(held.Hash()); v.State == Accepted && v.Held == 50_000_000 && !v.Recovering {
+			break
+		}
+		<-changed
+	}
+	p.call("holdinvoicesettle", fmt.Sprintf(`["%s"]`, held.Hash()), nil)
+	n.until("the other settle", func() bool { return h1.Result == "resolve" })
+	p.stop()
+}
+
+func TestProcessDisablesItselfWithAClearLine(t *testing.T) {
+	tests := []struct {
+		name string
+		prep func(dir string, n *fakeNode)
+		want string
+	}{
+		{"beside another hold-invoice plugin", func(_ string, n *fakeNode) {
+			n.extra = []string{"holdinvoice-lookup payment_hash"}
+		}, `another plugin has the command "holdinvoice-lookup"`},
+		{"with a store that is no store", func(dir string, _ *fakeNode) {
+			os.WriteFile(filepath.Join(dir, databaseName), []byte(strings.Repeat("not a database", 1000)), 0o600)
+		}, "invalid database"},
+		{"with a store of a newer version", func(dir string, _ *fakeNode) {
+			s, err := openStore(filepath.Join(dir, databaseName), 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			s.db.Update(func(tx *bbolt.Tx) error { return setNumber(tx, schemaKey, schema+1) })
+			s.Close()
+		}, "newer version"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			dir, n := t.TempDir(), newFakeNode(t)
+			n.serve(dir)
+			tt.prep(dir, n)
+			p := spawn(t, n, filepath.Join(dir, "holdinvoice"))
+			p.call("getmanifest", `{}`, nil)
+			m := p.init(dir, true)
+			var out struct{ Disable string }
+			if err := json.Unmarshal(m.Result, &out); err != nil || !strings.Contains(out.Disable, tt.want) {
+				t.Fatalf("got %s %v", m.Result, m.Error)
+			}
+			p.stop()
+		})
+	}
+}
+
+func TestProcessStoreIsForItsOwnerAlone(t *testing.T) {
+	dir, n := t.TempDir(), newFakeNode(t)
+	n.serve(dir)
+	p := boot(t, n, dir, "holdinvoice")
+	pre := newPreimage()
+	p.invoice(pre, "order-1")
+	p.stop()
+	st, err := os.Stat(filepath.Join(dir, databaseName))
+	if err != nil || st.Mode().Perm() != 0o600 {
+		t.Errorf("%v %v", st.Mode(), err)
+	}
+	raw, err := os.ReadFile(filepath.Join(dir, databaseName))
+	if err != nil || containsPreimage(raw, pre) {
+		t.Errorf("preimage lies in the clear, %v", err)
+	}
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"slices"
 	"time"
 
@@ -28,7 +29,7 @@ var (
 func readState(raw json.RawMessage) (any, error) {
 	s, err := text(raw)
 	if _, known := moves[State(s)]; err != nil || !known {
-		return nil, clnio.Errorf(0, "should be a state such as OPEN or ACCEPTED")
+		return nil, errors.New("should be a state such as OPEN or ACCEPTED")
 	}
 	return State(s), nil
 }
@@ -107,19 +108,19 @@ func (h *holder) rpcSettle(ctx context.Context, a args) (any, error) {
 		return nil, err
 	}
 	if s := arg[uint64](a, "timeout"); s > 0 {
-		h.awaitProof(ctx, c, time.Duration(s)*time.Second)
+		h.awaitEnd(ctx, c, Settling, time.Duration(s)*time.Second)
 	}
 	return h.view(c), nil
 }
 
-// awaitProof returns when the settle is proved, or the time is over.
-func (h *holder) awaitProof(ctx context.Context, c *contract, limit time.Duration) {
+// awaitEnd returns when the invoice leaves a state, or the time is over.
+func (h *holder) awaitEnd(ctx context.Context, c *contract, state State, limit time.Duration) {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	for {
 		changed := h.change()
 		c.mu.Lock()
-		pending := c.inv.State == Settling
+		pending := c.inv.State == state
 		c.mu.Unlock()
 		if !pending {
 			return
@@ -132,7 +133,10 @@ func (h *holder) awaitProof(ctx context.Context, c *contract, limit time.Duratio
 	}
 }
 
-func (h *holder) rpcCancel(_ context.Context, a args) (any, error) {
+// cancelWait is how long a cancel waits for its end, which mostly comes at once.
+const cancelWait = 2 * time.Second
+
+func (h *holder) rpcCancel(ctx context.Context, a args) (any, error) {
 	c, err := h.known(a)
 	if err != nil {
 		return nil, err
@@ -144,6 +148,7 @@ func (h *holder) rpcCancel(_ context.Context, a args) (any, error) {
 	if _, err := h.cancel(c, why); err != nil {
 		return nil, err
 	}
+	h.awaitEnd(ctx, c, Canceling, cancelWait)
 	return h.view(c), nil
 }
 
