@@ -236,6 +236,11 @@ func (l *link) awaitUp(ctx context.Context) (*websocket.Conn, error) {
 
 // handle reads a relay's message. What it does not understand it passes over.
 func (l *link) handle(data []byte) {
+	defer func() {
+		if p := recover(); p != nil { // a bug that a relay's message has found must not end the program
+			l.relays.log.Error("message of a relay dropped by a bug", "relay", l.url, "err", p)
+		}
+	}()
 	var elements []json.RawMessage
 	if json.Unmarshal(data, &elements) != nil || len(elements) < 2 {
 		return
