@@ -174,8 +174,8 @@ func TestPanicInAMethodIsAnIncident(t *testing.T) {
 	m := h.ask("1", "mostro-showorder", fmt.Sprintf("[%q]", idPanics))
 	wantCode(t, m, clnio.CodeInternal, "incident")
 	incident := strings.Fields(strings.SplitN(m.Error.Message, "incident ", 2)[1])[0]
-	if level := h.logged(strings.Trim(incident, ":")); level != "broken" {
-		t.Errorf("logged at %s, want broken", level)
+	if level := h.logged(strings.Trim(incident, ":")); level != "error" {
+		t.Errorf("logged at %s, want error", level)
 	}
 	if m := h.ask("2", "mostro-info", "[]"); m.Error != nil {
 		t.Errorf("after the panic: %v", m.Error)

@@ -133,7 +133,7 @@ func (h *host) checkNote(m clnio.Message) {
 		h.t.Errorf("log notification: %v", err)
 	}
 	switch p.Level {
-	case "io", "debug", "info", "unusual", "broken", "warn", "error":
+	case "debug", "info", "warn", "error":
 	default:
 		h.t.Errorf("plugin would be killed: log level %q", p.Level)
 	}

@@ -69,7 +69,8 @@ func (h *nodeLog) WithGroup(name string) slog.Handler {
 	return &next
 }
 
-// levelName is the word that lightningd knows. It kills a plugin that uses another; these four are as old as plugins.
+// levelName is the word that lightningd knows. It kills a plugin that uses another; these four are understood by every
+// version, while "unusual" and "broken", the names in its own log, are not by older ones.
 func levelName(l slog.Level) string {
 	switch {
 	case l < slog.LevelInfo:
@@ -77,9 +78,9 @@ func levelName(l slog.Level) string {
 	case l < slog.LevelWarn:
 		return "info"
 	case l < slog.LevelError:
-		return "unusual"
+		return "warn"
 	}
-	return "broken"
+	return "error"
 }
 
 func writeAttr(b *strings.Builder, group string, a slog.Attr) {

@@ -25,8 +25,8 @@ func TestLogLines(t *testing.T) {
 	want := []line{
 		{"debug", `quiet`},
 		{"info", `order taken order=3f2a note="two words" empty="" n=7`},
-		{"unusual", `relay is away err="dial: no route"`},
-		{"broken", `two`}, {"broken", `lines`}, {"broken", `and a  [31mcontrol one`},
+		{"warn", `relay is away err="dial: no route"`},
+		{"error", `two`}, {"error", `lines`}, {"error", `and a  [31mcontrol one`},
 		{"info", `grouped order=1 node.v=2 node.in.x=1`},
 		{"info", `secret key=` + Secret{1, 2, 3}.String()},
 		{"info", "bad � utf8"},

@@ -59,7 +59,7 @@ func (o *outlet) run(w *clnio.Writer) {
 func (o *outlet) write(w *clnio.Writer, m clnio.Message) error {
 	if n := o.dropped.Swap(0); n > 0 {
 		line := fmt.Sprintf("%d lines dropped: lightningd did not read them in time", n)
-		if err := w.Write(logMessage("unusual", line)); err != nil {
+		if err := w.Write(logMessage("warn", line)); err != nil {
 			return err
 		}
 	}
@@ -79,7 +79,7 @@ func (o *outlet) reply(ctx context.Context, m clnio.Message) {
 func (o *outlet) notify(topic string, params any) {
 	raw, err := json.Marshal(params)
 	if err != nil {
-		o.log("broken", "notification "+topic+" not sent: "+err.Error())
+		o.log("error", "notification "+topic+" not sent: "+err.Error())
 		return
 	}
 	o.offer(clnio.Message{Method: topic, Params: raw})

@@ -92,7 +92,7 @@ func TestNotificationThatIsNoJSONIsLogged(t *testing.T) {
 	o := newOutlet(&w)
 	o.notify("mostro_alert", make(chan int))
 	o.close(t.Context())
-	if !strings.Contains(w.text.String(), `"broken"`) {
+	if !strings.Contains(w.text.String(), `"level":"error"`) {
 		t.Errorf("got %q", w.text.String())
 	}
 }
