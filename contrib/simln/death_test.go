@@ -90,7 +90,7 @@ func TestStrangeAnswersAreIgnored(t *testing.T) {
 	m := holder.next("htlc_accepted")
 	holder.write(`{"jsonrpc":"2.0","id":"cln:nobody#1","error":{"code":1,"message":"x"}}`)
 	holder.write(strings.Replace(rawReply(m, `,"result":{}`), "#", `\u0023`, 1)) // ids are compared as raw bytes
-	holder.silent(w.Node, "htlc_accepted")
+	holder.silent(w, "htlc_accepted")
 	if w.paymentStatus(i) != "pending" {
 		t.Fatal("an answer with an unknown id moved the HTLC")
 	}
@@ -160,7 +160,7 @@ func TestChainFollowsBeforeAndAfter(t *testing.T) {
 	i := w.holdInvoice(1_000_000)
 	w.pay(i, nil)
 	m := checker.next("htlc_accepted")
-	holder.silent(w.Node, "htlc_accepted")
+	holder.silent(w, "htlc_accepted")
 	if got := waitingFor(w); got != "check.py" {
 		t.Errorf("status names %q", got)
 	}
@@ -169,7 +169,7 @@ func TestChainFollowsBeforeAndAfter(t *testing.T) {
 	if string(h.Params) != string(m.Params) || string(h.ID) == string(m.ID) {
 		t.Errorf("holder sees %s, check saw %s", h.Params, m.Params)
 	}
-	guard.silent(w.Node, "htlc_accepted")
+	guard.silent(w, "htlc_accepted")
 	holder.answer(h, goOn)
 	guard.answer(guard.next("htlc_accepted"), resolve(testPreimage))
 	if p := w.outcome(i); p.Status != "complete" {
@@ -256,7 +256,7 @@ func TestImportantHolderAloneReleasesAndThenStopsTheNode(t *testing.T) {
 			if p := w.outcome(i); p.Status != want {
 				t.Errorf("payer: %+v, want %s", p, want)
 			}
-			holder.silent(w.Node, "htlc_accepted")
+			holder.silent(w, "htlc_accepted")
 			w.audit()
 		})
 	}
@@ -316,7 +316,7 @@ func TestLateHookPluginIsAskedLastOnceAHoldWasResolved(t *testing.T) {
 	}
 	w.pay(i, nil)
 	m := holder.next("htlc_accepted") // though late asked to be before it
-	late.silent(w.Node, "htlc_accepted")
+	late.silent(w, "htlc_accepted")
 	holder.answer(m, goOn)
 	late.answer(late.next("htlc_accepted"), fail400f)
 	w.outcome(i)
@@ -347,7 +347,7 @@ func TestLateHookPluginTakesItsPlaceIfOnlyContinueWasAnswered(t *testing.T) {
 	}
 	w.pay(i, nil)
 	late.next("htlc_accepted")
-	holder.silent(w.Node, "htlc_accepted")
+	holder.silent(w, "htlc_accepted")
 }
 
 func TestPluginIsAskedBeforeItAnsweredInit(t *testing.T) {

@@ -77,6 +77,7 @@ type fake struct {
 
 	calls chan message // what is not answered by itself, hooks and notifications and methods
 	hello map[string]any
+	marks int
 	inits chan message
 
 	mu   sync.Mutex
@@ -213,10 +214,20 @@ func (f *fake) next(method string) message {
 	}
 }
 
-// silent proves that nothing with that method has come by now; a round trip through the node makes it meaningful.
-func (f *fake) silent(n *simln.Node, method string) {
+// sync returns when the node has processed all that the plugin has written so far.
+func (f *fake) sync(w *world) {
 	f.t.Helper()
-	check(f.t, n.Call(testContext(f.t), "getinfo", nil, nil))
+	f.marks++
+	mark := fmt.Sprintf("mark %d of %s", f.marks, f.name)
+	f.write(fmt.Sprintf(`{"jsonrpc":"2.0","method":"log","params":{"level":"debug","message":"%s"}}`, mark))
+	check(f.t, w.log.wait(testContext(f.t), mark))
+}
+
+// silent proves that nothing with that method comes of what this plugin wrote before.
+func (f *fake) silent(w *world, method string) {
+	f.t.Helper()
+	f.sync(w)
+	w.call("getinfo", nil, nil)
 	for {
 		select {
 		case m := <-f.calls:
@@ -233,14 +244,40 @@ func (f *fake) answer(m message, result any) { f.write(reply(m, result)) }
 
 // logBuffer is a log that a test can wait on.
 type logBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
+	mu      sync.Mutex
+	b       bytes.Buffer
+	written chan struct{} // closed at the next write
 }
 
 func (l *logBuffer) Write(p []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.written != nil {
+		close(l.written)
+		l.written = nil
+	}
 	return l.b.Write(p)
+}
+
+// wait blocks until the log has s in it.
+func (l *logBuffer) wait(ctx context.Context, s string) error {
+	for {
+		l.mu.Lock()
+		if strings.Contains(l.b.String(), s) {
+			l.mu.Unlock()
+			return nil
+		}
+		if l.written == nil {
+			l.written = make(chan struct{})
+		}
+		written := l.written
+		l.mu.Unlock()
+		select {
+		case <-written:
+		case <-ctx.Done():
+			return fmt.Errorf("the log never said %q", s)
+		}
+	}
 }
 
 func (l *logBuffer) has(s string) bool {

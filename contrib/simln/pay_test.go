@@ -284,6 +284,7 @@ func TestForgedPaymentsAsTheHookSeesThem(t *testing.T) {
 			}
 			holder.answer(m, goOn)
 			if c.code == 204 {
+				holder.sync(w)
 				w.AdvanceClock(71 * time.Second) // the node waits for the missing part
 			}
 			if p := w.outcome(i); p.Code != c.code {
@@ -330,7 +331,7 @@ func TestPartsGoOverTwoChannelsWithTheirOwnExpiry(t *testing.T) {
 	}
 	w.pay(i, map[string]any{"parts": 2, "missing_part": 2})
 	holder.next("htlc_accepted")
-	holder.silent(w.Node, "htlc_accepted")
+	holder.silent(w, "htlc_accepted")
 	w.audit()
 }
 
