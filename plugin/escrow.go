@@ -116,26 +116,34 @@ func (e *escrow) Create(ctx context.Context, h orders.Hold, label, description s
 func (e *escrow) Settle(ctx context.Context, h orders.Hold) error {
 	ctx, cancel := context.WithTimeout(ctx, e.wait+slowWait)
 	defer cancel()
-	s, err := e.plugin.lookup(ctx, h.Hash)
-	if err != nil {
-		return fmt.Errorf("settle hold %s: %w", h.Hash, err)
+	err := e.settle(ctx, h)
+	if errors.Is(err, errHoldUnknown) {
+		// Nobody can say whether the money came or went back, so nothing follows from it but that somebody must look.
+		e.log.Error("the hold plugin does not know an escrow that is to be settled", "hash", h.Hash.String(), "order", h.Order.String())
 	}
-	switch s.State {
-	case stateAccepted:
-		if err := e.mayEnd(ctx, s); err != nil {
-			return fmt.Errorf("settle hold %s: %w", h.Hash, err)
-		}
-		if err := e.plugin.settle(ctx, h); err != nil {
-			return fmt.Errorf("settle hold %s: %w", h.Hash, err)
-		}
-	case stateOpen, stateCreating: // after a start the parts come back one by one
-		return fmt.Errorf("settle hold %s: nothing is held yet", h.Hash)
-	}
-	err = e.until(ctx, h.Hash, e.settled)
 	if err != nil {
 		return fmt.Errorf("settle hold %s: %w", h.Hash, err)
 	}
 	return nil
+}
+
+func (e *escrow) settle(ctx context.Context, h orders.Hold) error {
+	s, err := e.plugin.lookup(ctx, h.Hash)
+	if err != nil {
+		return err
+	}
+	switch s.State {
+	case stateAccepted:
+		if err := e.mayEnd(ctx, s); err != nil {
+			return err
+		}
+		if err := e.plugin.settle(ctx, h); err != nil {
+			return err
+		}
+	case stateOpen, stateCreating: // after a start the parts come back one by one
+		return errors.New("nothing is held yet")
+	}
+	return e.until(ctx, h.Hash, e.settled)
 }
 
 // mayEnd refuses to begin a settle when too few blocks are left, or when nobody knows how many.
@@ -220,23 +228,21 @@ func (e *escrow) gonefor(hash orders.Hash) time.Duration {
 func (e *escrow) Cancel(ctx context.Context, hash orders.Hash) error {
 	ctx, cancel := context.WithTimeout(ctx, e.wait+slowWait)
 	defer cancel()
-	if err := e.cancel(ctx, hash); err != nil {
+	if err := e.cancel(ctx, hash); err != nil && !errors.Is(err, errHoldUnknown) {
 		return fmt.Errorf("cancel hold %s: %w", hash, err)
 	}
 	return nil
 }
 
+// cancel returns errHoldUnknown for an invoice that the plugin does not know, which is as good as canceled.
 func (e *escrow) cancel(ctx context.Context, hash orders.Hash) error {
 	s, err := e.plugin.lookup(ctx, hash)
-	if errors.Is(err, errHoldUnknown) {
-		return nil
-	}
 	if err != nil {
 		return err
 	}
 	switch s.State {
 	case stateOpen, stateAccepted, stateCreating:
-		if err := e.plugin.cancel(ctx, hash); err != nil && !errors.Is(err, errHoldUnknown) {
+		if err := e.plugin.cancel(ctx, hash); err != nil {
 			return err
 		}
 	case stateSettling:
@@ -266,16 +272,12 @@ func (e *escrow) canceled(ctx context.Context, hash orders.Hash, s holdStatus) (
 	return false, nil
 }
 
-// until looks again and again until done is said, an error comes, or proofWait is over. An invoice that the plugin
-// does not know any more is judged as canceled.
+// until looks again and again until done is said, an error comes, or proofWait is over.
 func (e *escrow) until(ctx context.Context, hash orders.Hash, judge func(context.Context, orders.Hash, holdStatus) (bool, error)) error {
 	limit := time.NewTimer(e.wait)
 	defer limit.Stop()
 	for {
 		s, err := e.plugin.lookup(ctx, hash)
-		if errors.Is(err, errHoldUnknown) {
-			s, err = holdStatus{State: stateCanceled}, nil
-		}
 		if err != nil {
 			return err
 		}

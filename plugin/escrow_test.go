@@ -155,6 +155,28 @@ func TestSettleOfWhatIsGoneIsFinal(t *testing.T) {
 	}
 }
 
+// Nobody can say where the money is, so nothing may follow from it.
+func TestSettleOfAnUnknownHoldStaysOpen(t *testing.T) {
+	for _, kind := range bothPlugins {
+		e, f := testEscrow(t, kind)
+		h := testHold(1)
+		if err := e.Settle(t.Context(), h); err == nil || errors.Is(err, orders.ErrHoldCanceled) {
+			t.Errorf("%v: got %v", kind, err)
+		}
+		create(t, e, h)
+		f.pays(h, 1215, h.Amount)
+		done := make(chan error, 1)
+		go func() { done <- e.Settle(t.Context(), h) }()
+		for f.count("holdinvoicesettle") == 0 {
+			time.Sleep(time.Millisecond)
+		}
+		f.set(func() { delete(f.holds, h.Hash.String()) })
+		if err := <-done; err == nil || errors.Is(err, orders.ErrHoldCanceled) {
+			t.Errorf("%v, forgotten meanwhile: got %v", kind, err)
+		}
+	}
+}
+
 func TestSettleIsNotBegun(t *testing.T) {
 	for name, change := range map[string]func(*fakeNode, *fakeHold){
 		"with too few blocks left":              func(f *fakeNode, _ *fakeHold) { f.height = 1215 - settleMin + 1 },

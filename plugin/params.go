@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"math/big"
 	"strconv"
 	"strings"
 
@@ -46,11 +45,6 @@ var (
 	orderParam = paramKind{"an order id (a UUID)", func(token string, isText bool) (string, bool) {
 		id, err := orders.ParseOrderID(token)
 		return id.String(), err == nil
-	}}
-
-	satsParam = paramKind{"an amount (1000, 1000msat, 1sat or 0.00000001btc)", func(token string, _ bool) (string, bool) {
-		m, ok := parseMsats(token)
-		return strconv.FormatInt(int64(m), 10), ok
 	}}
 )
 
@@ -175,36 +169,6 @@ func (k paramKind) judge(token json.RawMessage) (string, bool) {
 		return "", false
 	}
 	return k.read(text, isText)
-}
-
-// parseMsats reads an amount as Core Lightning does: a bare number is msat; "1000msat", "1sat", "0.00000001btc".
-func parseMsats(s string) (orders.Msats, bool) {
-	unit, scale := "", int64(1)
-	for _, u := range []struct {
-		suffix string
-		scale  int64
-	}{{"msat", 1}, {"sat", 1000}, {"btc", 100_000_000_000}} {
-		if strings.HasSuffix(s, u.suffix) {
-			unit, scale = u.suffix, u.scale
-			break
-		}
-	}
-	digits := strings.TrimSuffix(s, unit)
-	if digits == "" || strings.IndexFunc(digits, func(r rune) bool { return (r < '0' || r > '9') && r != '.' }) >= 0 || len(digits) > 32 {
-		return 0, false
-	}
-	if strings.Contains(digits, ".") && scale == 1 {
-		return 0, false
-	}
-	r, ok := new(big.Rat).SetString(digits)
-	if !ok {
-		return 0, false
-	}
-	r.Mul(r, new(big.Rat).SetInt64(scale))
-	if !r.IsInt() || !r.Num().IsInt64() || r.Num().Int64() > int64(orders.MaxSats.Msats()) {
-		return 0, false
-	}
-	return orders.Msats(r.Num().Int64()), true
 }
 
 func shorten(s string) string { return shortenTo(s, 100) }

@@ -171,7 +171,7 @@ func (e *escrow) accepted(ctx context.Context, kind holdKind, height uint32, h o
 		}
 		const slack = 12 // blocks that may have come since the payment
 		if s.MinExpiry+slack < height+e.config.HoldCLTV {
-			if err := e.cancel(ctx, h.Hash); err != nil {
+			if err := e.Cancel(ctx, h.Hash); err != nil {
 				return nil, fmt.Errorf("give a payment back that ends too early: %w", err)
 			}
 			return orders.HoldIsCanceled{Hash: h.Hash, Why: "the payment ends too early"}, nil
@@ -211,7 +211,7 @@ func (e *escrow) lapse(ctx context.Context, h orders.Hold) (orders.Act, error) {
 	if e.now().Sub(since) < replayTime {
 		return nil, nil
 	}
-	if err := e.cancel(ctx, h.Hash); err != nil {
+	if err := e.Cancel(ctx, h.Hash); err != nil {
 		return nil, fmt.Errorf("cancel what is left of a lost escrow: %w", err)
 	}
 	return orders.HoldIsCanceled{Hash: h.Hash, Why: "the payment went away"}, nil
