@@ -3,6 +3,7 @@ package relay
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -47,9 +48,10 @@ func address(kind int, pubkey, d string) string { return fmt.Sprintf("%d:%s:%s",
 // store holds the events. It has no lock of its own: the relay's guards it.
 type store struct {
 	max       int
-	events    []*stored // oldest first, equal times by highest id first, so that reading backwards is NIP-01's order
+	events    timeline
 	byID      map[string]*stored
-	byAddress map[string]*stored // the one live version of each address
+	byAddress map[string]*stored  // the one live version of each address
+	to        map[string]timeline // by receiver, tag "p": what clients ask for most
 
 	// What a kind 5 has deleted must not come back (NIP-09). Each points to the kind 5, and goes when that goes.
 	deletedIDs       map[string]*stored // pubkey:id
@@ -66,6 +68,7 @@ func (s *store) forget() {
 	s.events = nil
 	s.byID = make(map[string]*stored)
 	s.byAddress = make(map[string]*stored)
+	s.to = make(map[string]timeline)
 	s.deletedIDs = make(map[string]*stored)
 	s.deletedAddresses = make(map[string]*stored)
 }
@@ -104,19 +107,46 @@ func byAge(a, b *stored) int {
 	return cmp.Or(cmp.Compare(a.event.CreatedAt, b.event.CreatedAt), cmp.Compare(b.event.ID, a.event.ID))
 }
 
+// timeline is a list of events, oldest first, equal times by highest id first: read backwards, it is NIP-01's order.
+type timeline []*stored
+
+func (l *timeline) insert(e *stored) {
+	i, _ := slices.BinarySearchFunc(*l, e, byAge)
+	*l = slices.Insert(*l, i, e)
+}
+
+func (l *timeline) remove(e *stored) {
+	if i, found := slices.BinarySearchFunc(*l, e, byAge); found {
+		*l = slices.Delete(*l, i, i+1)
+	}
+}
+
+// receivers are the values of the event's p tags, each once.
+func (s *stored) receivers() set[string] {
+	to := make(set[string])
+	for _, tag := range s.event.Tags {
+		if len(tag) >= 2 && tag[0] == "p" {
+			to[tag[1]] = struct{}{}
+		}
+	}
+	return to
+}
+
 func (s *store) add(e *stored) {
-	i, _ := slices.BinarySearchFunc(s.events, e, byAge)
-	s.events = slices.Insert(s.events, i, e)
+	s.events.insert(e)
 	s.byID[e.event.ID] = e
 	if e.address != "" {
 		s.byAddress[e.address] = e
 	}
+	for r := range e.receivers() {
+		l := s.to[r]
+		l.insert(e)
+		s.to[r] = l
+	}
 }
 
 func (s *store) remove(e *stored) {
-	if i, found := slices.BinarySearchFunc(s.events, e, byAge); found {
-		s.events = slices.Delete(s.events, i, i+1)
-	}
+	s.events.remove(e)
 	s.dropped(e)
 }
 
@@ -125,6 +155,14 @@ func (s *store) dropped(e *stored) {
 	delete(s.byID, e.event.ID)
 	if s.byAddress[e.address] == e {
 		delete(s.byAddress, e.address)
+	}
+	for r := range e.receivers() {
+		l := s.to[r]
+		if l.remove(e); len(l) == 0 {
+			delete(s.to, r)
+		} else {
+			s.to[r] = l
+		}
 	}
 	if e.event.Kind != nostr.KindDeletion {
 		return
@@ -183,37 +221,49 @@ func (s *store) deleteFor(del *stored) {
 // query returns what any of the filters asks for: newest first, equal times by lowest id. A filter gets at most its own
 // limit, and at most maxLimit.
 func (s *store) query(filters []filter, now int64, maxLimit int) []*stored {
-	left := make([]int, len(filters))
-	for i, f := range filters {
-		left[i] = maxLimit
+	found := make(set[*stored])
+	for _, f := range filters {
+		left := maxLimit
 		if f.limit != nil {
-			left[i] = min(*f.limit, maxLimit)
+			left = min(*f.limit, maxLimit)
 		}
-	}
-	var found []*stored
-	for _, e := range slices.Backward(s.events) {
-		if e.expired(now) {
-			continue
-		}
-		wanted, open := false, false
-		for i := range filters {
-			if left[i] == 0 {
-				continue
-			}
-			open = true
-			if filters[i].matches(&e.event) {
-				wanted = true
-				left[i]--
+		candidates := s.candidates(f)
+		for i := len(candidates) - 1; i >= 0 && left > 0; i-- {
+			if e := candidates[i]; !e.expired(now) && f.matches(&e.event) {
+				found[e] = struct{}{}
+				left--
 			}
 		}
-		if !open {
-			break
-		}
-		if wanted {
-			found = append(found, e)
-		}
 	}
-	return found
+	return slices.SortedFunc(maps.Keys(found), func(a, b *stored) int { return byAge(b, a) })
+}
+
+// candidates is the shortest list at hand that has all events of the filter.
+func (s *store) candidates(f filter) timeline {
+	var l timeline
+	switch to := f.tags["p"]; {
+	case f.ids != nil:
+		for id := range f.ids {
+			if e := s.byID[id]; e != nil {
+				l.insert(e)
+			}
+		}
+	case len(to) == 1:
+		for r := range to {
+			l = s.to[r]
+		}
+	case to != nil:
+		all := make(set[*stored])
+		for r := range to {
+			for _, e := range s.to[r] {
+				all[e] = struct{}{}
+			}
+		}
+		l = slices.SortedFunc(maps.Keys(all), byAge)
+	default:
+		l = s.events
+	}
+	return l
 }
 
 // purge throws out what has expired and tells when the next event will; 0 = none does.

@@ -3,6 +3,7 @@ package relay
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/nbd-wtf/go-nostr"
@@ -107,5 +108,62 @@ func TestATombstoneGoesWithItsDeletionRequest(t *testing.T) {
 	}
 	if len(s.deletedIDs)+len(s.deletedAddresses) != 0 {
 		t.Errorf("left: %v %v", s.deletedIDs, s.deletedAddresses)
+	}
+}
+
+// The indexes must not change an answer: each filter is asked with them, and the hard way.
+func TestIndexesAnswerAsAFullScanDoes(t *testing.T) {
+	s := newStore(60)
+	people := []string{pub(alice), pub(bob), strings.Repeat("ab", 32)}
+	var ids []string
+	for i := range int64(100) {
+		e := sign(t, []string{alice, bob}[i%2], []int{1, 14, 10002, 38383, nostr.KindDeletion}[i%5], i%37, "x",
+			nostr.Tag{"p", people[i%3]}, nostr.Tag{"p", people[i/7%3]}, nostr.Tag{"d", "o"})
+		if i%5 == 4 && len(ids) > 3 {
+			e = sign(t, []string{alice, bob}[i%2], nostr.KindDeletion, i%37, "x", nostr.Tag{"e", ids[len(ids)-2]}, nostr.Tag{"p", people[0]})
+		}
+		ids = append(ids, e.ID)
+		st, err := newStored(e)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.put(st, 0)
+		s.purge(0)
+	}
+	limit := 7
+	for name, f := range map[string]nostr.Filter{
+		"all":               {},
+		"one receiver":      {Tags: nostr.TagMap{"p": people[:1]}},
+		"two receivers":     {Tags: nostr.TagMap{"p": people[1:]}, Kinds: []int{14, 1}},
+		"no receiver":       {Tags: nostr.TagMap{"p": {}}},
+		"some ids":          {IDs: ids[40:90]},
+		"ids to a receiver": {IDs: ids[40:90], Tags: nostr.TagMap{"p": people[:1]}},
+		"with a limit":      {Tags: nostr.TagMap{"p": people[:2]}, Limit: limit},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var want []*stored
+			for _, e := range slices.Backward(s.events) {
+				if fromNostr(f).matches(&e.event) && (f.Limit == 0 || len(want) < limit) {
+					want = append(want, e)
+				}
+			}
+			if got := s.query([]filter{fromNostr(f)}, 0, 1000); !slices.Equal(got, want) {
+				t.Errorf("found %d events, a scan %d", len(got), len(want))
+			}
+		})
+	}
+	indexed := 0
+	for r, l := range s.to {
+		indexed += len(l)
+		if len(l) == 0 || !slices.IsSortedFunc(l, byAge) {
+			t.Errorf("index of %s: %d events", r, len(l))
+		}
+	}
+	s.purge(0)
+	for len(s.events) > 0 {
+		s.remove(s.events[0])
+	}
+	if indexed == 0 || len(s.to)+len(s.byID)+len(s.byAddress) != 0 {
+		t.Errorf("indexed %d; left %d receivers, %d ids, %d addresses", indexed, len(s.to), len(s.byID), len(s.byAddress))
 	}
 }
