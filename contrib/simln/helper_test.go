@@ -120,7 +120,8 @@ func copyFile(from, to string) error {
 }
 
 func (f *fake) spec() simln.Plugin {
-	return simln.Plugin{Path: f.path, Env: []string{puppetSocket + "=" + f.socket}}
+	// A binary built with -race sleeps a second before it exits, unless told not to.
+	return simln.Plugin{Path: f.path, Env: []string{puppetSocket + "=" + f.socket, "GORACE=atexit_sleep_ms=0"}}
 }
 
 func (f *fake) important() simln.Plugin {

@@ -304,8 +304,9 @@ func (n *Node) broadcast(topic string, params *object) {
 }
 
 func (n *Node) send(p *plugin, line []byte) {
+	framed := slices.Concat(line, []byte("\n\n")) // a copy: several plugins may get the same line
 	n.then(func() {
-		if !p.out.push(append(line, "\n\n"...)) {
+		if !p.out.push(framed) {
 			n.logf(levelUnusual, "plugin-"+p.name, "does not read its input, killing")
 			p.process.Kill()
 		}

@@ -175,6 +175,7 @@ func TestTopicsOfPluginsReachTheirSubscribers(t *testing.T) {
 	w := start(t, from.spec(), to.spec(), all.spec(), undeclared.spec())
 	undeclared.write(`{"jsonrpc":"2.0","method":"news","params":{"n":0}}`)
 	from.write(`{"jsonrpc":"2.0","method":"news","params":{"n":12345678901234567890}}`)
+	undeclared.sync(w)
 	for _, f := range []*fake{to, all} {
 		if m := f.next("news"); m.Origin != "from.py" || string(m.Params) != `{"n":12345678901234567890}` {
 			t.Errorf("%s got %+v", f.name, m)
