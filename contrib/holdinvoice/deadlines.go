@@ -41,10 +41,15 @@ func (c *chain) raise(h Height) bool {
 	return true
 }
 
-func (c *chain) caughtUp(h Height) {
+// caughtUp takes in that the node is up to date at h, and says whether that is news.
+func (c *chain) caughtUp(h Height) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.sync = c.sync || h >= c.high
+	if c.sync || h < c.high {
+		return false
+	}
+	c.sync = true
+	return true
 }
 
 // blockParams are the params of block_added.
@@ -86,15 +91,24 @@ func (h *holder) askHeight(ctx context.Context) error {
 		return err
 	}
 	h.raise(out.Height)
-	if out.Bitcoind == "" && out.Lightning == "" {
-		h.chain.caughtUp(out.Height)
+	if out.Bitcoind == "" && out.Lightning == "" && h.chain.caughtUp(out.Height) {
+		h.news()
 	}
 	return nil
 }
 
+// askNow asks on behalf of a payment, which can wait that long.
+func (h *holder) askNow() {
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	defer cancel()
+	if err := h.askHeight(ctx); err != nil {
+		h.log.Warn("height is not known", "err", err)
+	}
+}
+
 // watchSync asks until the node is up to date once, then ends.
 func (h *holder) watchSync(ctx context.Context) {
-	for pause := 200 * time.Millisecond; !h.chain.synced(); pause = min(2*pause, 10*time.Second) {
+	for pause := 200 * time.Millisecond; !h.chain.synced(); pause = min(2*pause, 2*time.Second) {
 		if err := h.askHeight(ctx); err != nil {
 			h.log.Warn("height is not known", "err", err)
 		}

@@ -97,6 +97,9 @@ func (h *holder) judge(c *contract, k call) {
 		h.log.Error("payment held without a decision", "hash", c.hash, "err", err)
 		return
 	}
+	if !h.chain.synced() {
+		h.askNow()
+	}
 	v := decide(c.inv, k.Offer, h.situation(c))
 	if v.Next != nil {
 		if err := h.save(c, *v.Next); err != nil {

@@ -234,11 +234,15 @@ func TestProcessKeepsWhatItHeldOverADeathOfTheNode(t *testing.T) {
 	p.hook(h2)
 	p.untilState(held.Hash(), Accepted)
 	p.untilState(settling.Hash(), Accepted)
+	n.mu.Lock()
+	n.broken["listpeerchannels"] = clnio.Errorf(-5, "shutting down") // no proof before the end
+	n.mu.Unlock()
 	p.call("holdinvoicesettle", fmt.Sprintf(`["%s"]`, settling.Hash()), nil)
 	n.until("the answer", func() bool { return h2.Result == "resolve" })
 	p.kill()
 	n.mu.Lock()
 	n.notes = nil
+	delete(n.broken, "listpeerchannels")
 	h2.State, h2.Result = stateHeld, "" // the node died before it stored the answer
 	n.mu.Unlock()
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -161,7 +162,7 @@ func (h *holder) rpcList(_ context.Context, a args) (any, error) {
 	for _, c := range list {
 		views = append(views, h.view(c))
 	}
-	slices.SortFunc(views, func(a, b view) int { return int(a.Created) - int(b.Created) })
+	slices.SortFunc(views, func(a, b view) int { return cmp.Compare(a.Created, b.Created) })
 	if n := arg[uint64](a, "limit"); n > 0 && n < uint64(len(views)) {
 		views = views[:n]
 	}
@@ -259,6 +260,9 @@ func (h *holder) view(c *contract) view {
 			v.Held += part.Amount
 		}
 	}
+	slices.SortFunc(v.HTLCs, func(a, b htlcView) int {
+		return cmp.Or(cmp.Compare(a.Scid, b.Scid), cmp.Compare(a.ID, b.ID))
+	})
 	if inv.State == Accepted {
 		v.Expiry = inv.MinExpiry()
 		v.Deadline = v.Expiry - min(v.Expiry, h.limits.SettleMin)

@@ -38,7 +38,7 @@ func (h *holder) settle(ctx context.Context, c *contract, given *Preimage) (Invo
 	if _, err := h.seal.Ready(ctx); err != nil {
 		return Invoice{}, err
 	}
-	h.awaitParts(ctx, c)
+	h.awaitStart(ctx, c)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if err := h.reread(c); err != nil {
@@ -80,8 +80,9 @@ func (h *holder) maySettle(ctx context.Context, c *contract) error {
 	return nil
 }
 
-// awaitParts gives parts that the node is about to replay some seconds to arrive.
-func (h *holder) awaitParts(ctx context.Context, c *contract) {
+// awaitStart gives a node that has just started some seconds: to replay the parts, and to
+// learn of the blocks that it missed.
+func (h *holder) awaitStart(ctx context.Context, c *contract) {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
 	for {
@@ -89,7 +90,7 @@ func (h *holder) awaitParts(ctx context.Context, c *contract) {
 		c.mu.Lock()
 		waiting := c.recovering() && !h.late
 		c.mu.Unlock()
-		if !waiting {
+		if !waiting && h.chain.synced() {
 			return
 		}
 		select {
