@@ -70,9 +70,36 @@ func startSim(t *testing.T) *sim {
 		{Path: copyOf(t, holder, "holdinvoice-guard")},
 		mostroPlugin(t),
 	}}}
+	var log safeBuffer
+	s.cfg.Log = &log
 	s.start()
-	t.Cleanup(func() { s.Kill() })
+	t.Cleanup(func() {
+		s.Kill()
+		for _, bad := range []string{"DATA RACE", "panic:"} {
+			if strings.Contains(log.String(), bad) {
+				t.Errorf("%s in the node's log:\n%s", bad, log.String())
+			}
+		}
+	})
 	return s
+}
+
+// safeBuffer is a log that is written and read at once.
+type safeBuffer struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (b *safeBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.Write(p)
+}
+
+func (b *safeBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.String()
 }
 
 func mostroPlugin(t *testing.T) simln.Plugin {
@@ -447,13 +474,8 @@ func TestSimWrongOptionsLeaveTheNodeAlone(t *testing.T) {
 	if testing.Short() {
 		t.Skip("runs binaries")
 	}
-	var log strings.Builder
-	var mu sync.Mutex
-	cfg := simln.Config{Dir: shortDir(t), Plugins: []simln.Plugin{mostroPlugin(t)}, Log: writerFunc(func(b []byte) (int, error) {
-		mu.Lock()
-		defer mu.Unlock()
-		return log.Write(b)
-	})}
+	var log safeBuffer
+	cfg := simln.Config{Dir: shortDir(t), Plugins: []simln.Plugin{mostroPlugin(t)}, Log: &log}
 	cfg.Plugins[0].Options["mostro-fee"] = "7"
 	cfg.Plugins[0].Options["mostro-pow"] = "x"
 	n, err := simln.Start(t.Context(), cfg)
@@ -464,16 +486,10 @@ func TestSimWrongOptionsLeaveTheNodeAlone(t *testing.T) {
 	if err := n.Call(t.Context(), "mostro-info", nil, nil); err == nil {
 		t.Error("the exchange runs")
 	}
-	mu.Lock()
-	defer mu.Unlock()
 	if text := log.String(); !strings.Contains(text, "2 options to mend") || !strings.Contains(text, "mostro-pow") {
 		t.Errorf("the log says %s", text)
 	}
 }
-
-type writerFunc func([]byte) (int, error)
-
-func (f writerFunc) Write(b []byte) (int, error) { return f(b) }
 
 // eventually asks again until ok or the deadline.
 func eventually(t *testing.T, ok func() bool) bool {
