@@ -25,7 +25,11 @@ var update = flag.Bool("update", false, "rewrite golden files")
 func TestMain(m *testing.M) {
 	switch os.Getenv("MOSTRO_AS_PLUGIN") {
 	case "":
-		os.Exit(m.Run())
+		code := m.Run()
+		if holderDir != "" {
+			os.RemoveAll(holderDir)
+		}
+		os.Exit(code)
 	case "probe":
 		os.Exit(mainCode(startProbe))
 	default:

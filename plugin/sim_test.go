@@ -21,13 +21,16 @@ import (
 // These tests run the real binaries under the simulated lightningd: this one as the exchange, contrib/holdinvoice as
 // the holder and its guard.
 
+// holderDir is where the holder was built; TestMain removes it.
+var holderDir string
+
 // holderBinary builds contrib/holdinvoice once for all tests.
 var holderBinary = sync.OnceValues(func() (string, error) {
-	dir, err := os.MkdirTemp("", "mostro-holder")
-	if err != nil {
+	var err error
+	if holderDir, err = os.MkdirTemp("", "mostro-holder"); err != nil {
 		return "", err
 	}
-	path := filepath.Join(dir, "holdinvoice")
+	path := filepath.Join(holderDir, "holdinvoice")
 	out, err := exec.Command("go", "build", "-o", path, "github.com/mostro-cln/mostro/contrib/holdinvoice").CombinedOutput()
 	if err != nil {
 		return "", fmt.Errorf("build the holder: %w\n%s", err, out)
