@@ -194,7 +194,7 @@ func (n *Node) forgetChannel(ch *channel) {
 		"cause", "onchain", "message", "all outputs resolved"))
 	ch.State = "CLOSED"
 	n.st.put(ch)
-	for _, h := range n.st.htlcs {
+	for _, h := range n.liveHTLCs() {
 		if h.Channel == ch.Scid && h.live() {
 			h.Forgotten = true
 			n.st.put(h)

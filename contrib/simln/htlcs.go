@@ -62,7 +62,7 @@ func (h *htlc) live() bool {
 
 func (n *Node) addHTLC(h *htlc) {
 	h.CreatedIndex = n.indexes("htlcs").created()
-	n.st.htlcs = append(n.st.htlcs, h)
+	n.st.htlcs, n.live = append(n.st.htlcs, h), append(n.live, h)
 	n.st.put(h)
 	n.indexMoved("htlcs", "created", htlcWait(h))
 }
@@ -299,15 +299,16 @@ func (n *Node) finishRemove(h *htlc) {
 	n.walletHeard(h)
 }
 
-// held lists the live incoming HTLCs.
+// liveHTLCs lists those that are not removed, and forgets the others for the next time.
 func (n *Node) liveHTLCs() []*htlc {
-	var out []*htlc
-	for _, h := range n.st.htlcs {
+	var kept []*htlc // a new array: callers walk the old one
+	for _, h := range n.live {
 		if h.live() {
-			out = append(out, h)
+			kept = append(kept, h)
 		}
 	}
-	return out
+	n.live = kept
+	return kept
 }
 
 // replayHTLCs offers every HTLC that has no decision yet to the hooks again, before peers and blocks are there.

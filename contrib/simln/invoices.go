@@ -119,7 +119,7 @@ func (n *Node) storeInvoice(b *Invoice, label string, description *string, preim
 		PaymentSecret: hex.EncodeToString(b.PaymentSecret[:]), Amount: b.Amount, Bolt11: bolt11,
 		Expiry: b.CreatedAt + b.Expiry, CreatedIndex: n.indexes("invoices").created(),
 	}
-	n.st.invoices[label] = row
+	n.st.addInvoice(row)
 	n.st.put(row)
 	n.broadcast("invoice_creation", obj().addIf(row.Amount > 0, "msat", row.Amount).
 		add("preimage", row.Preimage).add("label", label))
@@ -132,12 +132,7 @@ func (n *Node) waitInvoice(i *invoice) *object {
 }
 
 func (n *Node) invoiceByHash(hash string) *invoice {
-	for _, i := range n.st.invoices {
-		if i.PaymentHash == hash {
-			return i
-		}
-	}
-	return nil
+	return n.st.byHash[hash]
 }
 
 func (n *Node) cmdListInvoices(c *command) (any, error) {
@@ -200,6 +195,7 @@ func (n *Node) cmdDelInvoice(c *command) (any, error) {
 		return n.invoiceObject(i), nil
 	}
 	delete(n.st.invoices, i.Label)
+	delete(n.st.byHash, i.PaymentHash)
 	n.st.remove(i)
 	n.indexes("invoices").Deleted++
 	n.indexMoved("invoices", "deleted", n.waitInvoice(i))

@@ -83,6 +83,7 @@ type Node struct {
 
 	mu      sync.Mutex // guards everything below
 	st      *state
+	live    []*htlc  // see liveHTLCs
 	after   []func() // what the running transaction wants to say to the world once it is committed
 	height  uint32   // what the node has processed in this run
 	syncing bool
@@ -175,7 +176,7 @@ func (n *Node) openDisk() error {
 	if err != nil {
 		return err
 	}
-	n.st = st
+	n.st, n.live = st, st.htlcs
 	m := st.meta
 	if fresh {
 		m.ChainHeight, m.NodeHeight = n.cfg.Height, n.cfg.Height

@@ -351,6 +351,7 @@ func (n *Node) finishPart(r *sendpay, ok bool) {
 		r.Status, r.Preimage = "complete", i.Preimage
 		w.Available += r.Amount
 		i.Paid += r.Amount
+		n.st.put(i)
 		m.RoutingSink += r.Sent - r.Amount
 		n.st.put(w)
 		n.addMove(&move{Account: n.st.channels[0].ID, Debit: r.Sent, Tag: "invoice", Hash: r.Hash, Part: r.Part, Group: r.Group, Fees: r.Sent - r.Amount})
@@ -371,7 +372,7 @@ func (n *Node) finishPart(r *sendpay, ok bool) {
 }
 
 func (n *Node) removeOutgoing(r *sendpay) {
-	for _, h := range n.st.htlcs {
+	for _, h := range n.liveHTLCs() {
 		if h.CreatedIndex != r.HTLC {
 			continue
 		}
@@ -385,12 +386,11 @@ func (n *Node) removeOutgoing(r *sendpay) {
 }
 
 func (n *Node) payee(hash string) (*wallet, *walletInvoice) {
-	for _, w := range n.st.wallets {
-		if i := w.Invoices[hash]; i != nil {
-			return w, i
-		}
+	i := n.st.walletInvoices[hash]
+	if i == nil {
+		return nil, nil
 	}
-	return nil, nil
+	return n.st.wallets[i.Wallet], i
 }
 
 // answerAttempts ends the xpay calls of which no part is pending any more.

@@ -49,29 +49,33 @@ type indexes struct{ Created, Updated, Deleted uint64 }
 func (*meta) rowKey() string { return "meta/0" }
 
 type state struct {
-	meta       *meta
-	invoices   map[string]*invoice // by label
-	htlcs      []*htlc             // in order of created index
-	payments   []*sendpay          // in order of created index
-	moves      []*move
-	chainMoves []*move
-	data       map[string]*datum
-	wallets    map[string]*wallet
-	walletPays map[uint64]*walletPay
-	scripts    map[string]*payScript // by payment hash or "wallet:NAME"
-	channels   []*channel
-	offers     map[string]*offer
-	journal    journal
+	meta           *meta
+	invoices       map[string]*invoice // by label
+	byHash         map[string]*invoice // the same rows
+	htlcs          []*htlc             // in order of created index
+	payments       []*sendpay          // in order of created index
+	moves          []*move
+	chainMoves     []*move
+	data           map[string]*datum
+	wallets        map[string]*wallet
+	walletPays     map[uint64]*walletPay
+	walletInvoices map[string]*walletInvoice // by payment hash
+	scripts        map[string]*payScript     // by payment hash or "wallet:NAME"
+	channels       []*channel
+	offers         map[string]*offer
+	journal        journal
 }
 
 func newState() *state {
 	return &state{
 		meta:     &meta{Indexes: map[string]*indexes{}},
 		invoices: map[string]*invoice{}, data: map[string]*datum{}, wallets: map[string]*wallet{},
-		walletPays: map[uint64]*walletPay{}, scripts: map[string]*payScript{}, offers: map[string]*offer{},
+		walletPays: map[uint64]*walletPay{}, walletInvoices: map[string]*walletInvoice{}, byHash: map[string]*invoice{}, scripts: map[string]*payScript{}, offers: map[string]*offer{},
 		journal: journal{dirty: map[string]any{}},
 	}
 }
+
+func (s *state) addInvoice(i *invoice) { s.invoices[i.Label], s.byHash[i.PaymentHash] = i, i }
 
 // openState reads the journal at path, or begins one; fresh tells which.
 func openState(path string) (s *state, fresh bool, err error) {
@@ -170,7 +174,7 @@ func (s *state) load(rows map[string]json.RawMessage) error {
 		case "meta":
 			err = loadRow(func(v *meta) { s.meta = v }, raw)
 		case "invoice":
-			err = loadRow(func(v *invoice) { s.invoices[v.Label] = v }, raw)
+			err = loadRow(s.addInvoice, raw)
 		case "htlc":
 			err = loadRow(func(v *htlc) { s.htlcs = append(s.htlcs, v) }, raw)
 		case "payment":
@@ -183,6 +187,8 @@ func (s *state) load(rows map[string]json.RawMessage) error {
 			err = loadRow(func(v *datum) { s.data[v.id()] = v }, raw)
 		case "wallet":
 			err = loadRow(func(v *wallet) { s.wallets[v.Name] = v }, raw)
+		case "walletinvoice":
+			err = loadRow(func(v *walletInvoice) { s.walletInvoices[v.Hash] = v }, raw)
 		case "walletpay":
 			err = loadRow(func(v *walletPay) { s.walletPays[v.ID] = v }, raw)
 		case "script":

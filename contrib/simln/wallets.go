@@ -19,15 +19,14 @@ type wallet struct {
 	Available Msat
 	Locked    Msat // in HTLCs that our node has not removed
 	Offline   bool // its peer is not connected to our node
-	Invoices  map[string]*walletInvoice
-	NextShow  uint64
 }
 
+// walletInvoice is a request for payment to a wallet.
 type walletInvoice struct {
-	Label, Bolt11, Hash, Preimage string
-	Amount                        Msat
-	Expiry                        uint64 // unix seconds
-	Paid                          Msat
+	Wallet, Label, Bolt11, Hash, Preimage string
+	Amount                                Msat
+	Expiry                                uint64 // unix seconds
+	Paid                                  Msat
 }
 
 // walletPay is a wallet's attempt to pay one of our node's invoices.
@@ -58,8 +57,9 @@ type walletPart struct {
 	Missing bool // never sent
 }
 
-func (w *wallet) rowKey() string    { return "wallet/" + w.Name }
-func (p *walletPay) rowKey() string { return fmt.Sprintf("walletpay/%d", p.ID) }
+func (w *wallet) rowKey() string        { return "wallet/" + w.Name }
+func (i *walletInvoice) rowKey() string { return "walletinvoice/" + i.Hash }
+func (p *walletPay) rowKey() string     { return fmt.Sprintf("walletpay/%d", p.ID) }
 
 func (n *Node) walletKey(name string) *secp256k1.PrivateKey {
 	return deriveKey(n.secret, "wallet "+name)
@@ -77,7 +77,7 @@ func (n *Node) cmdWalletNew(c *command) (any, error) {
 	if n.st.wallets[name] != nil || name == "hub" {
 		return nil, failf(codeOther, "wallet '%s' is there already", name)
 	}
-	w := &wallet{Name: name, Available: c.msat("msat"), Invoices: map[string]*walletInvoice{}}
+	w := &wallet{Name: name, Available: c.msat("msat")}
 	n.st.wallets[name] = w
 	n.st.meta.Minted += w.Available
 	n.st.put(n.st.meta)
@@ -155,11 +155,11 @@ func (n *Node) newWalletInvoice(w *wallet, amount Msat, label, description strin
 		return nil, err
 	}
 	i := &walletInvoice{
-		Label: label, Bolt11: s, Hash: hex.EncodeToString(b.PaymentHash[:]), Preimage: hex.EncodeToString(preimage[:]),
+		Wallet: w.Name, Label: label, Bolt11: s, Hash: hex.EncodeToString(b.PaymentHash[:]), Preimage: hex.EncodeToString(preimage[:]),
 		Amount: amount, Expiry: b.CreatedAt + expiry,
 	}
-	w.Invoices[i.Hash] = i
-	n.st.put(w)
+	n.st.walletInvoices[i.Hash] = i
+	n.st.put(i)
 	return i, nil
 }
 
@@ -439,8 +439,11 @@ func (n *Node) cmdWalletInvoices(c *command) (any, error) {
 		return nil, err
 	}
 	out := []*object{}
-	for _, hash := range sortedKeys(w.Invoices) {
-		i := w.Invoices[hash]
+	for _, hash := range sortedKeys(n.st.walletInvoices) {
+		i := n.st.walletInvoices[hash]
+		if i.Wallet != w.Name {
+			continue
+		}
 		out = append(out, obj("label", i.Label, "payment_hash", i.Hash, "bolt11", i.Bolt11, "amount_msat", i.Amount,
 			"paid_msat", i.Paid, "expires_at", i.Expiry))
 	}
