@@ -235,11 +235,24 @@ func (h *holder) refuseExpired(c *contract, height Height) {
 }
 
 // guarded runs f and survives its panic: a holder that dies gives every payment back.
-func (h *holder) guarded(what string, f func()) {
+func (h *holder) guarded(what string, f func()) (panicked bool) {
 	defer func() {
 		if v := recover(); v != nil {
+			panicked = true
 			h.log.Error("panic, going on", "in", what, "panic", fmt.Sprint(v), "stack", string(debug.Stack()))
 		}
 	}()
 	f()
+	return false
+}
+
+// keepRunning runs a loop until it ends by itself, and again after each panic.
+func (h *holder) keepRunning(ctx context.Context, what string, loop func(context.Context)) {
+	for h.guarded(what, func() { loop(ctx) }) {
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(time.Second):
+		}
+	}
 }

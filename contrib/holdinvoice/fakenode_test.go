@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -277,12 +278,12 @@ func (n *fakeNode) listPeerChannels() any {
 
 // Write takes what the plugin says: answers, log lines, notifications.
 func (n *fakeNode) Write(v any) error {
-	b, err := json.Marshal(v)
-	if err != nil {
+	var b bytes.Buffer
+	if err := clnio.NewWriter(&b).Write(v); err != nil {
 		return err
 	}
 	var m clnio.Message
-	if err := json.Unmarshal(b, &m); err != nil {
+	if err := json.Unmarshal(b.Bytes(), &m); err != nil {
 		return err
 	}
 	n.mu.Lock()

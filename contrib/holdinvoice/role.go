@@ -161,7 +161,7 @@ func (h *holder) begin(ctx context.Context) {
 		"cleanup": h.dropUnfinished,
 		"compare": h.dropStrangers,
 	} {
-		go h.guarded(what, func() { loop(ctx) })
+		go h.keepRunning(ctx, what, loop)
 	}
 	for _, c := range h.all(func(inv *Invoice) bool { return !inv.State.Final() }) {
 		c.mu.Lock()
