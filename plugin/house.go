@@ -138,7 +138,7 @@ func (h *house) run(ctx context.Context) {
 		})
 	}
 	loop("relays", h.pool.Run)
-	loop("messages", func(ctx context.Context) error { h.gate.Run(ctx, h.pool.Events(), h.handle); return ctx.Err() })
+	loop("messages", h.messages)
 	loop("outbox", func(ctx context.Context) error { return h.Dispatch(ctx, h.ports()) })
 	loop("holds", func(ctx context.Context) error { return h.escrow.Watch(ctx, h) })
 	loop("timer", h.timer)
@@ -154,6 +154,23 @@ func (h *house) ports() orders.Ports {
 func newSeed() (s orders.Seed) {
 	rand.Read(s[:])
 	return s
+}
+
+// messages begins when the node has been looked at, so that what came while we were away is not refused for want of an
+// escrow that is there a moment later.
+func (h *house) messages(ctx context.Context) error {
+	h.awaitLook(ctx, 15*time.Second)
+	h.gate.Run(ctx, h.pool.Events(), h.handle)
+	return ctx.Err()
+}
+
+// awaitLook waits for the first look at the node's holds, but not for ever: there may be no hold plugin.
+func (h *house) awaitLook(ctx context.Context, limit time.Duration) {
+	select {
+	case <-h.escrow.Looked():
+	case <-time.After(limit):
+	case <-ctx.Done():
+	}
 }
 
 // handleLimit bounds one message's way to the disk, the node's look at an invoice included.
@@ -213,12 +230,7 @@ func (h *house) Report(ctx context.Context, act orders.Act) error {
 // timer lets deadlines pass. It begins when the node's holds have been looked at once, so that a payment that came
 // while we were away counts before a time limit does; without a hold plugin it begins after a minute all the same.
 func (h *house) timer(ctx context.Context) error {
-	select {
-	case <-h.escrow.Looked():
-	case <-time.After(time.Minute):
-	case <-ctx.Done():
-		return ctx.Err()
-	}
+	h.awaitLook(ctx, time.Minute)
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
 	for {

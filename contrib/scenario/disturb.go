@@ -3,6 +3,7 @@ package scenario
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/mostro-cln/mostro/orders"
 )
@@ -24,7 +25,7 @@ func Disturbed(ctx context.Context, w *World, victim string, point int) error {
 		} else {
 			harmed <- nil
 		}
-		err := s.do(d, ctx)
+		err := d.limited(ctx, s)
 		if herr := <-harmed; herr != nil {
 			return fmt.Errorf("kill %s during %q: %w", victim, s.name, herr)
 		}
@@ -40,6 +41,16 @@ func Disturbed(ctx context.Context, w *World, victim string, point int) error {
 		}
 	}
 	return d.endsWell(ctx)
+}
+
+// stepLimit is more than any step takes, a restart in the middle of it included.
+const stepLimit = 20 * time.Second
+
+// limited does one step and gives up on it after a while: what it waits for may not come any more.
+func (d *Deal) limited(ctx context.Context, s step) error {
+	ctx, cancel := context.WithTimeout(ctx, stepLimit)
+	defer cancel()
+	return s.do(d, ctx)
 }
 
 // endsWell: the order has ended, and the money is where its end says.

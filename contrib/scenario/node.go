@@ -62,6 +62,6 @@ type Fault string
 // The faults.
 const (
 	WrongSecret  Fault = "wrong payment secret"
-	WrongTotal   Fault = "inflated total"
+	WrongTotal   Fault = "inflated total" // three times the amount; up to twice it could be a payment in parts
 	WrongNextHop Fault = "bogus next hop"
 )

@@ -15,21 +15,18 @@ const shadow = 3
 
 // Forge implements Wallet, by commands below xpay. It returns when the node has the payment on record.
 func (w *realWallet) Forge(ctx context.Context, bolt11 string, f Fault) error {
-	inv, err := w.decode(ctx, bolt11)
+	inv, group, err := w.begin(ctx, bolt11)
 	if err != nil {
 		return fmt.Errorf("%s forges: %w", w.name, err)
 	}
-	w.own(inv.Hash)
-	w.mu.Lock()
-	w.group++
-	group := w.group
-	w.mu.Unlock()
 	switch f {
 	case WrongSecret:
-		err = w.sendPay(ctx, inv, group, strings.Repeat("5e", 32), inv.Amount)
+		forged := inv
+		forged.Secret = strings.Repeat("5e", 32)
+		err = w.sendPay(ctx, forged, group, inv.Amount, inv.Amount)
 	case WrongTotal:
 		// More than twice the amount: up to that much a payee waits for further parts.
-		err = w.sendPay(ctx, inv, group, inv.Secret, 3*inv.Amount)
+		err = w.sendPay(ctx, inv, group, inv.Amount, 3*inv.Amount)
 	case WrongNextHop:
 		err = w.sendOnion(ctx, inv, group)
 	default:
@@ -41,15 +38,39 @@ func (w *realWallet) Forge(ctx context.Context, bolt11 string, f Fault) error {
 	return nil
 }
 
-// sendPay sends one part that claims to be of a payment of so much.
-func (w *realWallet) sendPay(ctx context.Context, inv decoded, group uint64, secret string, total orders.Msats) error {
-	c, err := w.channelFor(ctx, inv.Amount)
+// begin reads an invoice for a payment below xpay, and numbers the payment.
+func (w *realWallet) begin(ctx context.Context, bolt11 string) (inv decoded, group uint64, err error) {
+	if inv, err = w.decode(ctx, bolt11); err != nil {
+		return inv, 0, err
+	}
+	w.own(inv.Hash)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.group++
+	return inv, w.group, nil
+}
+
+// payPart sends half of what an invoice asks for, and no more.
+func (w *realWallet) payPart(ctx context.Context, bolt11 string) error {
+	inv, group, err := w.begin(ctx, bolt11)
+	if err == nil {
+		err = w.sendPay(ctx, inv, group, inv.Amount/2, inv.Amount)
+	}
+	if err != nil {
+		return fmt.Errorf("%s pays a part: %w", w.name, err)
+	}
+	return nil
+}
+
+// sendPay sends one part, which claims to be of a payment of so much in total.
+func (w *realWallet) sendPay(ctx context.Context, inv decoded, group uint64, amount, total orders.Msats) error {
+	c, err := w.channelFor(ctx, amount)
 	if err != nil {
 		return err
 	}
 	return w.node.rpc.Call(ctx, "sendpay", map[string]any{
-		"route":        []any{map[string]any{"id": w.exchange.key(), "channel": c.Scid, "amount_msat": inv.Amount, "delay": inv.CLTV + shadow}},
-		"payment_hash": inv.Hash, "payment_secret": secret, "amount_msat": total, "partid": 1, "groupid": group,
+		"route":        []any{map[string]any{"id": w.exchange.key(), "channel": c.Scid, "amount_msat": amount, "delay": inv.CLTV + shadow}},
+		"payment_hash": inv.Hash, "payment_secret": inv.Secret, "amount_msat": total, "partid": 1, "groupid": group,
 	}, nil)
 }
 

@@ -187,7 +187,7 @@ func (w *simWallet) Forge(ctx context.Context, bolt11 string, f Fault) error {
 		if err != nil {
 			return err
 		}
-		p["total_msat"] = i.Amount * 3 / 2
+		p["total_msat"] = i.Amount * 3
 	case WrongNextHop:
 		p["next_scid"] = "999x1x1"
 	}

@@ -207,15 +207,19 @@ func forgedHolds(ctx context.Context, w *World) error {
 		if err := d.Seller.Wallet.Forge(ctx, d.Hold, f); err != nil {
 			return fmt.Errorf("pay with a %s: %w", f, err)
 		}
-		err := until(ctx, "the forged payment failed", func() (bool, error) {
+		err = until(ctx, "the forged payment failed", func() (bool, error) {
 			st, err := d.Seller.Wallet.Payment(ctx, d.Hold)
 			return st == PaymentFailed, err
 		})
 		if err != nil {
 			return fmt.Errorf("%s: %w", f, err)
 		}
-		if st, err := w.Status(ctx, d.ID()); err != nil || st != orders.WaitingPayment {
-			return fmt.Errorf("after a %s the order is %s: %w", f, st, err)
+		st, err := w.Status(ctx, d.ID())
+		if err != nil {
+			return err
+		}
+		if st != orders.WaitingPayment {
+			return fmt.Errorf("after a payment with a %s the order is %s", f, st)
 		}
 		w.say("holder", "refused a payment with a %s", f)
 	}
