@@ -98,7 +98,7 @@ func newFake(t *testing.T, name string, hooks ...any) *fake {
 		t: t, name: name, path: path, listener: l, socket: socket,
 		manifest:   map[string]any{"options": []any{}, "rpcmethods": []any{}, "hooks": hooks, "subscriptions": []string{"shutdown"}, "dynamic": false},
 		initResult: map[string]any{},
-		calls:      make(chan message, 1000), inits: make(chan message, 10), auto: map[string]func(message) any{},
+		calls:      make(chan message, 1000), inits: make(chan message, 1000), auto: map[string]func(message) any{},
 	}
 	go f.accept()
 	t.Cleanup(func() {
@@ -215,13 +215,24 @@ func (f *fake) next(method string) message {
 	}
 }
 
-// sync returns when the node has processed all that the plugin has written so far.
+// sync returns when the node has processed all that the plugin has written so far, or is dead.
 func (f *fake) sync(w *world) {
 	f.t.Helper()
 	f.marks++
 	mark := fmt.Sprintf("mark %d of %s", f.marks, f.name)
 	f.write(fmt.Sprintf(`{"jsonrpc":"2.0","method":"log","params":{"level":"debug","message":"%s"}}`, mark))
-	check(f.t, w.log.wait(testContext(f.t), mark))
+	ctx, cancel := context.WithCancel(testContext(f.t))
+	defer cancel()
+	go func() {
+		select {
+		case <-w.Died():
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	if err := w.log.wait(ctx, mark); err != nil && !w.isDead() {
+		f.t.Fatal(err)
+	}
 }
 
 // silent proves that nothing with that method comes of what this plugin wrote before.
