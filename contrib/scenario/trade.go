@@ -196,11 +196,24 @@ func (d *Deal) steps() []step {
 	return append([]step{publish, take, ask, lock, invoice}, rest...)
 }
 
+// Steps are the parts of the trade in their order, each to be done once.
+func (d *Deal) Steps() (list []func(context.Context) error) {
+	for _, s := range d.steps() {
+		list = append(list, func(ctx context.Context) error {
+			if err := s.do(d, ctx); err != nil {
+				return fmt.Errorf("%s: %w", s.name, err)
+			}
+			return nil
+		})
+	}
+	return list
+}
+
 // Play does the whole trade.
 func (d *Deal) Play(ctx context.Context) error {
-	for _, s := range d.steps() {
-		if err := s.do(d, ctx); err != nil {
-			return fmt.Errorf("%s: %w", s.name, err)
+	for _, do := range d.Steps() {
+		if err := do(ctx); err != nil {
+			return err
 		}
 	}
 	return nil
