@@ -50,8 +50,12 @@ func storePayout(s *step) {
 	}
 }
 
-// useMakerPayout takes the invoice that the maker gave with his order, if it still lives.
-func useMakerPayout(s *step) { s.o.Payout = s.o.MakerPayout }
+// useMakerPayout takes the invoice that the maker gave with his order, if it still lives long enough.
+func useMakerPayout(s *step) {
+	if s.o.MakerPayout.Expires >= s.in.At+s.rules.InvoiceWindow {
+		s.o.Payout = s.o.MakerPayout
+	}
+}
 
 // makeHold fixes the preimage before anything is asked of the node, so that asking twice gives one invoice.
 func makeHold(s *step) {

@@ -23,9 +23,10 @@ func invoiceGiven(s *step) bool {
 	return ok && a.Invoice != nil
 }
 
-// payoutKnown: we have an invoice to pay the buyer that lives long enough.
+// payoutKnown: we have an invoice to pay the buyer that lives long enough. Its window was judged when it came; since
+// then the seller may have taken his whole time.
 func payoutKnown(s *step) bool {
-	return s.o.Payout.Invoice != "" && s.o.Payout.Expires >= s.in.At+s.rules.InvoiceWindow
+	return s.o.Payout.Invoice != "" && s.o.Payout.Expires >= s.in.At+s.rules.InvoiceWindow-s.rules.WaitingSeconds
 }
 
 // confirmsCancel: the other side has asked for the cancel before.

@@ -324,7 +324,7 @@ func TestAnInvoiceThatGrewTooOldIsAskedForAgain(t *testing.T) {
 	old := w.invoice(10_000)
 	old.Expires = w.now + 3600
 	buyer.must(id, TakeSell{Invoice: old})
-	w.now += 10
+	w.now += 901
 	w.lock(id)
 	w.want(id, WaitingBuyerInvoice)
 	hold := w.order(id).Hold
@@ -333,4 +333,16 @@ func TestAnInvoiceThatGrewTooOldIsAskedForAgain(t *testing.T) {
 	if w.order(id).Hold != hold {
 		t.Error("the seller was asked to pay twice")
 	}
+}
+
+func TestAnInvoiceThatLivesForTheWindowIsGoodEnough(t *testing.T) {
+	w := newWorld(t)
+	seller, buyer := w.trader("seller"), w.trader("buyer")
+	id := seller.must(OrderID{}, NewOrder{Terms: sellTerms(10_000)})
+	inv := w.invoice(10_000)
+	inv.Expires = w.now + 3600 // what most wallets make
+	buyer.must(id, TakeSell{Invoice: inv})
+	w.now += 600
+	w.lock(id)
+	w.want(id, Active)
 }
