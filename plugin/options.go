@@ -52,8 +52,6 @@ type Config struct {
 	// What we publish, and for how long.
 	OrderRetention   time.Duration
 	RatingRetention  time.Duration
-	DisputeRetention time.Duration
-	DMRetention      time.Duration
 	InfoInterval     time.Duration
 	RelaysInterval   time.Duration
 	RatingInterval   time.Duration
@@ -110,8 +108,6 @@ var options = []option{
 
 	{"mostro-order-days", "30", "how long relays keep an order's event, days", span(24*time.Hour, 1, 3650, func(c *Config) *time.Duration { return &c.OrderRetention })},
 	{"mostro-rating-days", "90", "how long relays keep a user's rating, days", span(24*time.Hour, 1, 3650, func(c *Config) *time.Duration { return &c.RatingRetention })},
-	{"mostro-dispute-days", "90", "how long relays keep a dispute's event, days", span(24*time.Hour, 1, 3650, func(c *Config) *time.Duration { return &c.DisputeRetention })},
-	{"mostro-dm-days", "30", "how long relays keep our messages to clients, days", span(24*time.Hour, 1, 3650, func(c *Config) *time.Duration { return &c.DMRetention })},
 	{"mostro-info-interval-seconds", "300", "time between two announcements of the exchange, seconds", span(time.Second, 10, 86_400, func(c *Config) *time.Duration { return &c.InfoInterval })},
 	{"mostro-relays-interval-seconds", "60", "time between two looks at the relay list that we publish, seconds", span(time.Second, 10, 86_400, func(c *Config) *time.Duration { return &c.RelaysInterval })},
 	{"mostro-rating-interval-seconds", "3600", "time between two publications of changed ratings, seconds", span(time.Second, 1, 86_400, func(c *Config) *time.Duration { return &c.RatingInterval })},
