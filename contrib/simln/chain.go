@@ -13,7 +13,7 @@ type channel struct {
 	PeerID   string
 	Owner    string // "hub" or a wallet's name
 	State    string
-	ToUs     Msat
+	ToUs     Msat // of a wallet's channel; the hub's is what else the node has, see toUs
 	NextHTLC uint64
 	ClosedAt uint32 // height
 }
@@ -29,9 +29,9 @@ const (
 
 func (c *channel) rowKey() string { return fmt.Sprintf("channel/%d", c.Number) }
 
-func (n *Node) openChannel(owner string, toUs Msat) *channel {
+func (n *Node) openChannel(owner string) *channel {
 	m := n.st.meta
-	c := &channel{Number: m.NextScid, Scid: fmt.Sprintf("%dx1x0", 100+m.NextScid), Owner: owner, State: channelNormal, ToUs: toUs}
+	c := &channel{Number: m.NextScid, Scid: fmt.Sprintf("%dx1x0", 100+m.NextScid), Owner: owner, State: channelNormal}
 	m.NextScid++
 	n.st.put(m)
 	c.ID = hashHex(fmt.Sprintf("channel %s %s", n.id, c.Scid))
@@ -39,6 +39,32 @@ func (n *Node) openChannel(owner string, toUs Msat) *channel {
 	n.st.channels = append(n.st.channels, c)
 	n.st.put(c)
 	return c
+}
+
+// toUs is the node's side of a channel. All channels together hold the node's balance.
+func (n *Node) toUs(c *channel) Msat {
+	if c.Owner != "hub" {
+		return c.ToUs
+	}
+	rest := n.st.meta.NodeBalance
+	for _, other := range n.st.channels {
+		if other != c && other.State == channelNormal {
+			rest -= min(rest, other.ToUs)
+		}
+	}
+	return rest
+}
+
+// spend takes an outgoing amount from the hub's channel, and what is missing there from the wallets' channels.
+func (n *Node) spend(amount Msat) {
+	missing := amount - min(amount, n.toUs(n.st.channels[0]))
+	for _, c := range n.st.channels[1:] {
+		if take := min(missing, c.ToUs); take > 0 && c.State == channelNormal {
+			c.ToUs -= take
+			missing -= take
+			n.st.put(c)
+		}
+	}
 }
 
 func (n *Node) channel(scid string) *channel {

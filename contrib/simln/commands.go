@@ -20,6 +20,7 @@ func builtins() map[string]*builtin {
 	add("getinfo", "", (*Node).cmdGetInfo)
 	add("help", "[command]", (*Node).cmdHelp)
 	add("listconfigs", "[config]", (*Node).cmdListConfigs)
+	add("setconfig", "config [val:any] [transient:bool]", (*Node).cmdSetConfig)
 	add("stop", "", (*Node).cmdStop)
 	add("notifications", "enable:bool", (*Node).cmdNotifications)
 	add("makesecret", "[hex:hex] [string]", (*Node).cmdMakeSecret)
@@ -73,6 +74,7 @@ func builtins() map[string]*builtin {
 	add("sim-mine", "[blocks:u32]", (*Node).cmdMine)
 	add("sim-advance-clock", "seconds:u32", (*Node).cmdAdvanceClock)
 	add("sim-bitcoind-sync", "synced:bool", (*Node).cmdBitcoindSync)
+	add("sim-fault", "method mode [delay_ms:u32] [code:int] [times:u32]", (*Node).cmdFault)
 	add("sim-kill-plugin", "plugin", (*Node).cmdKillPlugin)
 
 	m["check"] = &builtin{specs: parseUsage("command_to_check"), loose: true, run: (*Node).check}

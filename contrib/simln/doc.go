@@ -18,10 +18,11 @@
 //	node.go      one node's life: start, transactions, stop, death
 //	host.go      plugin processes: pipes, framing, handshake, kill rules
 //	manifest.go  options.go  hooks.go  plugincmd.go    what a plugin may ask for
-//	rpc.go       params.go   commands.go  client.go    the socket
+//	rpc.go       params.go   commands.go  client.go    the socket; faults.go breaks it
 //	htlcs.go     localpay.go  chain.go                 incoming HTLCs from hook to money, and blocks
 //	invoices.go  payments.go  paylists.go  wait.go     the node's own tables
 //	wallets.go   bolt12.go                             the traders' side
+//	lists.go     datastore.go                          what else the node can be asked
 //	state.go     clock.go                              disk and time
 //	bolt11.go    keys.go                               encodings and signatures
 //

@@ -118,10 +118,8 @@ func (n *Node) channelObject(ch *channel, htlcs []*object) *object {
 		htlcs = []*object{}
 	}
 	up := n.connected(ch)
-	spendable, receivable := ch.ToUs, max(channelTotal, ch.ToUs)-ch.ToUs
-	if ch.Owner == "hub" {
-		spendable = n.st.meta.NodeBalance
-	}
+	toUs := n.toUs(ch)
+	spendable, receivable := toUs, max(channelTotal, toUs)-toUs
 	if ch.State != channelNormal {
 		spendable, receivable = 0, 0
 	}
@@ -130,7 +128,7 @@ func (n *Node) channelObject(ch *channel, htlcs []*object) *object {
 		add("funding_txid", hashHex("funding "+ch.ID)).add("funding_outnum", 0).add("private", false).add("opener", "remote").
 		addIf(ch.State == channelOnchain, "closer", "remote").
 		add("features", []string{"option_static_remotekey", "option_anchors"}).
-		add("to_us_msat", ch.ToUs).add("min_to_us_msat", 0).add("max_to_us_msat", ch.ToUs).add("total_msat", max(channelTotal, ch.ToUs)).
+		add("to_us_msat", toUs).add("min_to_us_msat", 0).add("max_to_us_msat", toUs).add("total_msat", max(channelTotal, toUs)).
 		add("fee_base_msat", 1).add("fee_proportional_millionths", 10).add("dust_limit_msat", 546000).
 		add("their_max_htlc_value_in_flight_msat", channelTotal).add("our_max_htlc_value_in_flight_msat", channelTotal).
 		add("their_reserve_msat", 10_000_000).add("our_reserve_msat", 10_000_000).
@@ -146,7 +144,7 @@ func (n *Node) cmdListFunds(*command) (any, error) {
 	for _, ch := range n.st.channels {
 		if ch.State != "CLOSED" {
 			out = append(out, obj("peer_id", ch.PeerID, "connected", n.connected(ch), "state", ch.State, "channel_id", ch.ID,
-				"short_channel_id", ch.Scid, "our_amount_msat", ch.ToUs, "amount_msat", max(channelTotal, ch.ToUs),
+				"short_channel_id", ch.Scid, "our_amount_msat", n.toUs(ch), "amount_msat", max(channelTotal, n.toUs(ch)),
 				"funding_txid", hashHex("funding "+ch.ID), "funding_output", 0))
 		}
 	}

@@ -106,6 +106,7 @@ type Node struct {
 	listener      net.Listener
 	conns         map[*rpcConn]bool
 	stopWaiters   []*command
+	faults        map[string]*fault // by method
 
 	stopping bool
 	stopCode int
@@ -164,7 +165,7 @@ func newNode(cfg Config) (*Node, error) {
 		cfg: cfg, dir: dir, log: &logger{w: cfg.Log}, secret: cfg.NodeSecret,
 		key:     deriveKey(cfg.NodeSecret, "node key"),
 		startup: true, online: true, hooks: newHookChains(), commands: builtins(),
-		sets: map[string]*htlcSet{}, conns: map[*rpcConn]bool{}, diedCh: make(chan struct{}),
+		sets: map[string]*htlcSet{}, faults: map[string]*fault{}, conns: map[*rpcConn]bool{}, diedCh: make(chan struct{}),
 	}
 	n.id = pubHex(n.key)
 	n.nextID = mathrand.Uint64N(1_000_000) // ids of two runs must not meet: a replay comes under a new one
@@ -183,7 +184,7 @@ func (n *Node) openDisk() error {
 		m.NodeBalance, m.Minted = n.cfg.NodeBalance, n.cfg.NodeBalance
 		m.NextScid = 1
 		n.height = n.cfg.Height
-		n.openChannel("hub", n.cfg.NodeBalance)
+		n.openChannel("hub")
 	} else {
 		m.ChainHeight += n.cfg.OfflineBlocks
 		n.height = m.NodeHeight - min(m.NodeHeight, rescanBlocks)
@@ -231,23 +232,29 @@ func (n *Node) boot(ctx context.Context) error {
 	if n.syncing {
 		n.clock.after(n.cfg.SyncDelay, func() { n.do(n.catchUp) })
 	}
-	select {
-	case <-n.diedCh:
-		return errors.New(n.death.Reason)
-	default:
-		return nil
-	}
+	return n.stillUp()
 }
 
 func (n *Node) waitPhase(ctx context.Context, what string) error {
 	select {
 	case <-n.phaseDone:
-		return nil
 	case <-n.diedCh:
-		return errors.New(n.death.Reason)
 	case <-ctx.Done():
 		return fmt.Errorf("wait for the plugins' %s: %w", what, context.Cause(ctx))
 	}
+	return n.stillUp()
+}
+
+// stillUp is the end of a start that an important plugin or a fatal error has ended.
+func (n *Node) stillUp() error {
+	n.mu.Lock()
+	down := n.stopping || n.dead
+	n.mu.Unlock()
+	if !down {
+		return nil
+	}
+	<-n.diedCh
+	return errors.New(n.Death().Reason)
 }
 
 // do runs f as one transaction: alone, and committed before anything that f queued in after leaves the node.

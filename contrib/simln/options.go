@@ -254,3 +254,32 @@ func lightningdOption(name string) bool {
 	}
 	return false
 }
+
+// cmdSetConfig sets an option that its plugin declared as dynamic; the plugin is asked and may refuse.
+func (n *Node) cmdSetConfig(c *command) (any, error) {
+	p, o := n.findOption(c.str("config"))
+	if o == nil || !o.dynamic {
+		return nil, failf(codeInvalidParams, "%s: should be a dynamic config option: invalid token '%s'", "config", c.values["config"])
+	}
+	value := c.str("val")
+	if o.kind == "flag" {
+		value = "true"
+	}
+	if err := o.check(value); err != nil {
+		return nil, failf(codeInvalidParams, "Invalid value: %v", err)
+	}
+	n.request(p, c.prefix(), "setconfig", obj("config", o.name, "val", value), func(reply map[string]json.RawMessage) {
+		if raw, ok := reply["error"]; ok && !isNull(raw) {
+			e := members(raw)
+			code, err := strconv.Atoi(string(e["code"]))
+			if err != nil {
+				code = codeOther
+			}
+			c.fail(code, text(e["message"]), nil)
+			return
+		}
+		o.values, o.seen = []string{value}, true
+		c.reply(obj("config", o.config(p.path).add("config", o.name)))
+	})
+	return nil, errLater
+}

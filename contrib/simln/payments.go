@@ -247,6 +247,7 @@ func (n *Node) sendParts(a *attempt) {
 			row.Outcome = "orphan" // the node died before it added the HTLC: no money moved
 			continue
 		}
+		n.spend(row.Sent)
 		n.st.meta.NodeBalance -= row.Sent
 		n.st.meta.PendingOut += row.Sent
 		n.st.put(n.st.meta)
@@ -254,7 +255,6 @@ func (n *Node) sendParts(a *attempt) {
 		h := &htlc{Direction: "out", Channel: hub.Scid, ID: hub.NextHTLC, Amount: row.Sent, Expiry: n.st.meta.ChainHeight + 40,
 			Hash: a.hash, State: stateSent}
 		hub.NextHTLC++
-		hub.ToUs -= min(hub.ToUs, row.Sent)
 		n.st.put(hub)
 		n.addHTLC(h)
 		row.HTLC = h.CreatedIndex
@@ -378,10 +378,6 @@ func (n *Node) removeOutgoing(r *sendpay) {
 		}
 		h.Removed, h.Preimage = true, r.Preimage
 		n.setState(h, stateSentRemoved)
-		if hub := n.st.channels[0]; r.Status == "failed" {
-			hub.ToUs += r.Sent
-			n.st.put(hub)
-		}
 	}
 }
 

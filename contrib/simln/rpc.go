@@ -31,6 +31,7 @@ type command struct {
 	raw    map[string]json.RawMessage
 	*params
 	done bool
+	lose bool // cut the connection when the answer is ready
 }
 
 // rpcConn is one client. Its requests run one after the other, their answers go out as they come.
@@ -166,7 +167,15 @@ func (n *Node) rpcRequest(conn *rpcConn, raw json.RawMessage) {
 	}
 }
 
+// dispatch runs a request, unless a fault was laid for its method.
 func (n *Node) dispatch(c *command) {
+	if n.faulty(c) {
+		return
+	}
+	n.execute(c)
+}
+
+func (n *Node) execute(c *command) {
 	if b := n.commands[c.method]; b != nil {
 		if !b.loose {
 			p, err := parseParams(b.specs, c.raw["params"])
@@ -231,6 +240,10 @@ func (c *command) prefix() string {
 
 func (c *command) send(message *object) {
 	if c.done {
+		return
+	}
+	if c.lose {
+		c.cut()
 		return
 	}
 	c.done = true

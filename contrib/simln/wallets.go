@@ -82,7 +82,7 @@ func (n *Node) cmdWalletNew(c *command) (any, error) {
 	n.st.meta.Minted += w.Available
 	n.st.put(n.st.meta)
 	n.st.put(w)
-	n.openChannel(name, 0)
+	n.openChannel(name)
 	return n.walletObject(w), nil
 }
 
@@ -122,8 +122,16 @@ func (n *Node) cmdWalletConnect(c *command) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	was := w.Offline
 	w.Offline = !c.bool("connected")
 	n.st.put(w)
+	peer := pubHex(deriveKey(n.secret, "peer of "+w.Name))
+	switch {
+	case was && !w.Offline:
+		n.broadcast("connect", obj("id", peer, "direction", "in", "address", obj("type", "ipv4", "address", "127.0.0.1", "port", 9735)))
+	case !was && w.Offline:
+		n.broadcast("disconnect", obj("id", peer))
+	}
 	for _, h := range n.liveHTLCs() {
 		n.finishRemove(h)
 	}
@@ -293,7 +301,7 @@ func (n *Node) walletChannel(w *wallet, i int) *channel {
 		}
 	}
 	for len(open) <= i%2 {
-		open = append(open, n.openChannel(w.Name, 0))
+		open = append(open, n.openChannel(w.Name))
 	}
 	return open[i%2]
 }
