@@ -50,11 +50,11 @@ type Config struct {
 	PaymentInterval time.Duration
 
 	// What we publish, and for how long.
-	OrderRetention   time.Duration
-	RatingRetention  time.Duration
-	InfoInterval     time.Duration
-	RelaysInterval   time.Duration
-	RatingInterval   time.Duration
+	OrderRetention  time.Duration
+	RatingRetention time.Duration
+	InfoInterval    time.Duration
+	RelaysInterval  time.Duration
+	RatingInterval  time.Duration
 
 	// The spam gate, in leading zero bits of an event's id (NIP-13).
 	PoW             int

@@ -42,8 +42,8 @@ func TestDefaultsAreAcceptedAndMeanWhatTheySay(t *testing.T) {
 		OrderLife: 24 * time.Hour, MaxOrderLife: 15 * 24 * time.Hour, WaitingLife: 15 * time.Minute,
 		TradeTime: 24 * time.Hour, HoldCLTV: 215, InvoiceWindow: time.Hour, MessageWindow: 24 * time.Hour,
 		MaxRoutingFee: 2000, PaymentAttempts: 3, PaymentInterval: time.Minute,
-		OrderRetention: 30 * 24 * time.Hour, RatingRetention: 90 * 24 * time.Hour, DisputeRetention: 90 * 24 * time.Hour,
-		DMRetention: 30 * 24 * time.Hour, InfoInterval: 5 * time.Minute, RelaysInterval: time.Minute, RatingInterval: time.Hour,
+		OrderRetention: 30 * 24 * time.Hour, RatingRetention: 90 * 24 * time.Hour,
+		InfoInterval: 5 * time.Minute, RelaysInterval: time.Minute, RatingInterval: time.Hour,
 		DataDir: "/l/bitcoin/mostro",
 	}
 	if !reflect.DeepEqual(c, want) {
