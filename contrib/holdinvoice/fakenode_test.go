@@ -40,6 +40,8 @@ type fakeNode struct {
 	answers map[string]clnio.Message // id → answer of a command
 	extra   []string                 // commands of other plugins
 	noMoves bool                     // older than v25.09
+	sticky  bool                     // delinvoice says yes and does nothing
+	chain   []map[string]any         // listchainmoves
 }
 
 type fakeRow struct {
@@ -202,7 +204,7 @@ func (n *fakeNode) command(method string, params json.RawMessage) (any, error) {
 		list := n.moves[min(len(n.moves), int(max(p.Start, 1)-1)):]
 		return map[string]any{"channelmoves": list}, nil
 	case "listchainmoves":
-		return map[string]any{"chainmoves": []any{}}, nil
+		return map[string]any{"chainmoves": n.chain}, nil
 	}
 	return nil, clnio.Errorf(clnio.CodeMethodNotFound, "Unknown command '%s'", method)
 }
@@ -238,7 +240,9 @@ func (n *fakeNode) invoices(method string, p commandParams) (any, error) {
 		if r.status != p.Status {
 			return nil, clnio.Errorf(906, "Invoice status is %s not %s", r.status, p.Status)
 		}
-		delete(n.rows, p.Label)
+		if !n.sticky {
+			delete(n.rows, p.Label)
+		}
 		return map[string]any{"label": p.Label}, nil
 	}
 	list := []any{}

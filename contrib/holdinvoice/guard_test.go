@@ -132,6 +132,40 @@ func TestGuardHoldsWithoutTheStore(t *testing.T) {
 	guard.stop()
 }
 
+// What was decided to be settled must not be refused as long as there is hope for the store.
+func TestGuardHoldsADecidedSettleToTheLastBlock(t *testing.T) {
+	n := newFakeNode(t)
+	g := newGuard(newLog(n), n)
+	pre := Preimage{1}
+	g.note(topic, marshaled(map[string]any{topic: stateNote{Hash: pre.Hash(), State: Settling}}))
+	h := n.pay(pre, 50_000_000, 50_000_000, 41)
+	m := n.ask(h)
+	for _, step := range []struct {
+		left Height
+		due  bool
+	}{{30, false}, {20, false}, {1, false}, {0, true}} {
+		g.height = h.Expiry - step.left
+		if got := g.refuseDue(m); got != step.due || (h.Result != "") != step.due {
+			t.Errorf("%d blocks left: %v %q", step.left, got, h.Result)
+		}
+	}
+}
+
+func TestGuardForgetsWhatIsOver(t *testing.T) {
+	n := newFakeNode(t)
+	g := newGuard(newLog(n), n)
+	pre := Preimage{1}
+	for _, s := range []State{Open, Accepted, Canceling, Canceled} {
+		g.note(topic, marshaled(map[string]any{topic: stateNote{Hash: pre.Hash(), State: s}}))
+	}
+	h := n.pay(pre, 50_000_000, 50_000_000, 41)
+	m := n.ask(h)
+	g.hook(m.ID, m.Params)
+	if h.Result != "continue" {
+		t.Errorf("got %q", h.Result)
+	}
+}
+
 func TestReadNoteTakesEveryShape(t *testing.T) {
 	note := stateNote{Hash: Hash{1}, State: Accepted, From: Open, Updated: 7}
 	inner := string(marshaled(note))

@@ -305,11 +305,20 @@ func TestSettleIsProvedByTheBooksAfterARestart(t *testing.T) {
 		}
 		l.end()
 		delete(l.n.broken, "listpeerchannels")
+		l.n.moves = append(l.n.moves, map[string]any{ // of the same hash, but no income
+			"created_index": 1, "credit_msat": 50_000_000, "debit_msat": 0, "primary_tag": "routed", "payment_hash": pre.Hash(),
+		})
 		l.start(true)
 		pass(time.Minute)
 		if l.state(pre) != Settling {
 			t.Fatalf("still in the channel, answered by a process that is gone: %s", l.state(pre))
 		}
+		h.Channel = "ONCHAIN" // the peer is gone; nothing is booked yet
+		pass(time.Minute)
+		if l.state(pre) != Settling {
+			t.Fatalf("while the channel closes: %s", l.state(pre))
+		}
+		h.Channel = "CHANNELD_NORMAL"
 		l.n.finish()
 		pass(time.Minute)
 		if v := l.h.view(l.h.find(pre.Hash())); v.State != Settled || v.Proof != proofBooked || !v.Confirmed {
@@ -446,6 +455,198 @@ func TestDiskFailureHoldsThePaymentUntilItsExpiry(t *testing.T) {
 			t.Fatalf("at its expiry: %q", h.Result)
 		}
 		_ = never
+	})
+}
+
+func TestSettleIsProvedOnChain(t *testing.T) {
+	bubble(t, func(t *testing.T, l *lab) {
+		pre := Preimage{8}
+		if err := l.make(pre, "a"); err != nil {
+			t.Fatal(err)
+		}
+		h := l.n.pay(pre, 50_000_000, 50_000_000, 60)
+		l.give(h)
+		h.Channel = "ONCHAIN"
+		if _, err := l.h.settle(t.Context(), l.h.find(pre.Hash()), nil); err != nil {
+			t.Fatal(err)
+		}
+		pass(10 * time.Minute)
+		if v := l.h.view(l.h.find(pre.Hash())); v.State != Settled || v.Proof != proofTaken {
+			t.Fatalf("answered, and the node will claim it: %+v", v)
+		}
+		l.n.mu.Lock()
+		l.n.chain = []map[string]any{{"credit_msat": 50_000_000, "primary_tag": "htlc_fulfill", "payment_hash": pre.Hash()}}
+		l.n.mu.Unlock()
+		pass(time.Minute)
+		if v := l.h.view(l.h.find(pre.Hash())); v.Proof != proofOnChain || !v.Confirmed {
+			t.Fatalf("claimed: %+v", v)
+		}
+	})
+}
+
+func TestOldNodeWithoutBooksProvesLevelOne(t *testing.T) {
+	bubble(t, func(t *testing.T, l *lab) {
+		l.n.noMoves = true
+		pre := Preimage{8}
+		if err := l.make(pre, "a"); err != nil {
+			t.Fatal(err)
+		}
+		l.give(l.n.pay(pre, 50_000_000, 50_000_000, 60))
+		if _, err := l.h.settle(t.Context(), l.h.find(pre.Hash()), nil); err != nil {
+			t.Fatal(err)
+		}
+		l.n.finish()
+		pass(time.Minute)
+		if v := l.h.view(l.h.find(pre.Hash())); v.State != Settled || v.Proof != proofTaken || v.Confirmed {
+			t.Fatalf("%+v", v)
+		}
+		asked := l.n.calls["listpeerchannels"]
+		pass(time.Hour)
+		if more := l.n.calls["listpeerchannels"] - asked; more > 0 {
+			t.Errorf("asked %d more times for a proof that does not exist", more)
+		}
+	})
+}
+
+func TestSettleIsRefusedWhileTheNodeIsBehind(t *testing.T) {
+	bubble(t, func(t *testing.T, l *lab) {
+		pre := Preimage{9}
+		if err := l.make(pre, "a"); err != nil {
+			t.Fatal(err)
+		}
+		h := l.n.pay(pre, 50_000_000, 50_000_000, 60)
+		l.give(h)
+		l.end()
+		l.n.behind = true
+		l.start(true)
+		l.give(h)
+		begun := time.Now()
+		var refused *clnio.Error
+		if _, err := l.h.settle(t.Context(), l.h.find(pre.Hash()), nil); !errors.As(err, &refused) || refused.Code != codeNotYet {
+			t.Fatalf("got %v", err)
+		}
+		if d := time.Since(begun); d != 10*time.Second || h.Result != "" {
+			t.Fatalf("after %v: %q", d, h.Result)
+		}
+	})
+}
+
+func TestCancelIsNotOverWhileTheNodeHoldsAPart(t *testing.T) {
+	bubble(t, func(t *testing.T, l *lab) {
+		pre := Preimage{9}
+		if err := l.make(pre, "a"); err != nil {
+			t.Fatal(err)
+		}
+		a, b := l.n.pay(pre, 20_000_000, 50_000_000, 60), l.n.pay(pre, 30_000_000, 50_000_000, 60)
+		l.give(a)
+		l.give(b)
+		l.end()
+		l.start(true)
+		l.give(a)
+		if _, err := l.h.cancel(l.h.find(pre.Hash()), "x"); err != nil {
+			t.Fatal(err)
+		}
+		pass(time.Minute)
+		if l.state(pre) != Canceling || a.Result[:4] != "400f" {
+			t.Fatalf("%s %q", l.state(pre), a.Result)
+		}
+		l.give(b)
+		pass(time.Minute)
+		if l.state(pre) != Canceled || b.Result[:4] != "400f" {
+			t.Fatalf("%s %q", l.state(pre), b.Result)
+		}
+	})
+}
+
+func TestIncompletePaymentGetsItsTimeAgainAfterARestart(t *testing.T) {
+	bubble(t, func(t *testing.T, l *lab) {
+		pre := Preimage{9}
+		if err := l.make(pre, "a"); err != nil {
+			t.Fatal(err)
+		}
+		a := l.n.pay(pre, 20_000_000, 50_000_000, 60)
+		l.give(a)
+		l.end()
+		time.Sleep(5 * time.Minute)
+		l.start(true)
+		l.give(a)
+		pass(50 * time.Second)
+		if a.Result != "" {
+			t.Fatalf("given back too early: %q", a.Result)
+		}
+		l.give(l.n.pay(pre, 30_000_000, 50_000_000, 60))
+		if l.state(pre) != Accepted {
+			t.Fatal(l.state(pre))
+		}
+	})
+}
+
+func TestInvoiceIsNotHandedOutWhileTheNodeKeepsItsRow(t *testing.T) {
+	l := newLab(t)
+	l.start(false)
+	defer func() { l.end() }()
+	l.n.sticky = true
+	pre := Preimage{1}
+	if err := l.make(pre, "a"); err == nil {
+		t.Fatal("handed out")
+	}
+	if l.state(pre) == Open {
+		t.Fatal("open")
+	}
+	l.n.sticky = false
+	if err := l.make(pre, "a"); err != nil || len(l.n.rows) != 0 {
+		t.Fatalf("asked again: %v, rows %v", err, l.n.rows)
+	}
+	if got := l.n.store[datastoreRoot+"/"+pre.Hash().String()]; got != string(Open) {
+		t.Errorf("guard does not know of it: %q", got)
+	}
+}
+
+func TestForeignInvoiceOfTheSamePreimageIsLeftAlone(t *testing.T) {
+	l := newLab(t)
+	l.start(false)
+	defer l.end()
+	pre := Preimage{1}
+	l.n.rows["somebody's"] = &fakeRow{pre.Hash(), pre.Hex(), "unpaid"}
+	var refused *clnio.Error
+	if err := l.make(pre, "a"); !errors.As(err, &refused) || refused.Code != codePreimageExists {
+		t.Fatalf("got %v", err)
+	}
+	if l.n.rows["somebody's"] == nil || l.h.find(pre.Hash()) != nil {
+		t.Error("the other invoice was touched, or ours stayed")
+	}
+	if err := l.make(Preimage{2}, "a"); err != nil {
+		t.Errorf("label is not free again: %v", err)
+	}
+}
+
+func TestHalfMadeInvoiceMakesRoomForAnother(t *testing.T) {
+	l := newLab(t)
+	l.start(false)
+	defer l.end()
+	l.n.broken["delinvoice"] = errors.New("connection lost")
+	if err := l.make(Preimage{1}, "a"); err == nil {
+		t.Fatal("made")
+	}
+	delete(l.n.broken, "delinvoice")
+	if err := l.make(Preimage{2}, "a"); err != nil {
+		t.Fatal(err)
+	}
+	if l.h.find(Preimage{1}.Hash()) != nil || len(l.n.rows) != 0 || l.state(Preimage{2}) != Open {
+		t.Errorf("rows %v, state %s", l.n.rows, l.state(Preimage{2}))
+	}
+}
+
+func TestInvoiceThatTheStoreLostIsToldToTheGuard(t *testing.T) {
+	bubble(t, func(t *testing.T, l *lab) {
+		l.end()
+		hash := Hash{5}
+		l.n.store[datastoreRoot+"/"+hash.String()] = string(Accepted)
+		l.start(true)
+		pass(time.Second)
+		if len(l.n.store) != 0 || len(l.n.notes) != 1 || l.n.notes[0].Hash != hash || l.n.notes[0].State != Lost {
+			t.Errorf("datastore %v, notes %+v", l.n.store, l.n.notes)
+		}
 	})
 }
 
