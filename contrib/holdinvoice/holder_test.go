@@ -129,6 +129,13 @@ func pass(d time.Duration) {
 	synctest.Wait()
 }
 
+// set changes the node while the holder may look at it.
+func (l *lab) set(f func(n *fakeNode)) {
+	l.n.mu.Lock()
+	defer l.n.mu.Unlock()
+	f(l.n)
+}
+
 func (l *lab) mine(height uint32) {
 	l.n.mu.Lock()
 	l.n.height = height
@@ -246,9 +253,9 @@ func TestSettledPaymentIsNeverGivenBackHoweverLate(t *testing.T) {
 		l.mine(1200)
 		pass(time.Minute)
 		// The node was killed before it read the answer, and replays the part much later.
-		l.n.mu.Lock()
-		h.State, h.Result = stateHeld, ""
-		l.n.mu.Unlock()
+		l.set(func(n *fakeNode) {
+			h.State, h.Result = stateHeld, ""
+		})
 		l.give(h)
 		if h.Result != "resolve" {
 			t.Fatalf("replayed: %q", h.Result)
@@ -264,18 +271,18 @@ func TestSettleOfAPaymentThatVanishedIsNotProof(t *testing.T) {
 		}
 		h := l.n.pay(pre, 50_000_000, 50_000_000, 60)
 		l.give(h)
-		l.n.mu.Lock()
-		l.n.broken["listpeerchannels"] = clnio.Errorf(-5, "shutting down")
-		l.n.mu.Unlock()
+		l.set(func(n *fakeNode) {
+			n.broken["listpeerchannels"] = clnio.Errorf(-5, "shutting down")
+		})
 		if _, err := l.h.settle(t.Context(), l.h.find(pre.Hash()), nil); err != nil {
 			t.Fatal(err)
 		}
 		// The process dies before it saw anything, and the part was given back meanwhile.
 		l.end()
-		l.n.mu.Lock()
-		delete(l.n.broken, "listpeerchannels")
-		h.Result = "400f"
-		l.n.mu.Unlock()
+		l.set(func(n *fakeNode) {
+			delete(n.broken, "listpeerchannels")
+			h.Result = "400f"
+		})
 		l.n.finish()
 		l.start(true)
 		pass(50 * time.Second)
@@ -297,9 +304,9 @@ func TestSettleIsProvedByTheBooksAfterARestart(t *testing.T) {
 		}
 		h := l.n.pay(pre, 50_000_000, 50_000_000, 60)
 		l.give(h)
-		l.n.mu.Lock()
-		l.n.broken["listpeerchannels"] = clnio.Errorf(-5, "shutting down")
-		l.n.mu.Unlock()
+		l.set(func(n *fakeNode) {
+			n.broken["listpeerchannels"] = clnio.Errorf(-5, "shutting down")
+		})
 		if _, err := l.h.settle(t.Context(), l.h.find(pre.Hash()), nil); err != nil {
 			t.Fatal(err)
 		}
@@ -313,12 +320,12 @@ func TestSettleIsProvedByTheBooksAfterARestart(t *testing.T) {
 		if l.state(pre) != Settling {
 			t.Fatalf("still in the channel, answered by a process that is gone: %s", l.state(pre))
 		}
-		h.Channel = "ONCHAIN" // the peer is gone; nothing is booked yet
+		l.set(func(*fakeNode) { h.Channel = "ONCHAIN" }) // the peer is gone; nothing is booked yet
 		pass(time.Minute)
 		if l.state(pre) != Settling {
 			t.Fatalf("while the channel closes: %s", l.state(pre))
 		}
-		h.Channel = "CHANNELD_NORMAL"
+		l.set(func(*fakeNode) { h.Channel = "CHANNELD_NORMAL" })
 		l.n.finish()
 		pass(time.Minute)
 		if v := l.h.view(l.h.find(pre.Hash())); v.State != Settled || v.Proof != proofBooked || !v.Confirmed {
@@ -351,9 +358,9 @@ func TestAcceptedPaymentComesBackAfterARestart(t *testing.T) {
 		pass(2 * time.Second)
 		l.give(a)
 		pass(2 * time.Second)
-		l.n.mu.Lock()
-		l.n.height, l.n.behind = 1001, false
-		l.n.mu.Unlock()
+		l.set(func(n *fakeNode) {
+			n.height, n.behind = 1001, false
+		})
 		pass(time.Minute / 20)
 		l.give(b)
 		if err := <-settled; err != nil {
@@ -466,7 +473,7 @@ func TestSettleIsProvedOnChain(t *testing.T) {
 		}
 		h := l.n.pay(pre, 50_000_000, 50_000_000, 60)
 		l.give(h)
-		h.Channel = "ONCHAIN"
+		l.set(func(*fakeNode) { h.Channel = "ONCHAIN" })
 		if _, err := l.h.settle(t.Context(), l.h.find(pre.Hash()), nil); err != nil {
 			t.Fatal(err)
 		}
@@ -474,9 +481,9 @@ func TestSettleIsProvedOnChain(t *testing.T) {
 		if v := l.h.view(l.h.find(pre.Hash())); v.State != Settled || v.Proof != proofTaken {
 			t.Fatalf("answered, and the node will claim it: %+v", v)
 		}
-		l.n.mu.Lock()
-		l.n.chain = []map[string]any{{"credit_msat": 50_000_000, "primary_tag": "htlc_fulfill", "payment_hash": pre.Hash()}}
-		l.n.mu.Unlock()
+		l.set(func(n *fakeNode) {
+			n.chain = []map[string]any{{"credit_msat": 50_000_000, "primary_tag": "htlc_fulfill", "payment_hash": pre.Hash()}}
+		})
 		pass(time.Minute)
 		if v := l.h.view(l.h.find(pre.Hash())); v.Proof != proofOnChain || !v.Confirmed {
 			t.Fatalf("claimed: %+v", v)
