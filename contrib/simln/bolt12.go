@@ -129,8 +129,6 @@ func (n *Node) decodeOffer(o *offer) *object {
 		"invoice_node_id", pubHex(n.walletKey(o.Wallet)), "signature", strings.Repeat(hashHex(o.Offer), 2), "valid", true)
 }
 
-var currencies = map[string]string{"bc": "bc", "tb": "tb", "tbs": "tbs", "bcrt": "bcrt"}
-
 func (n *Node) cmdDecode(c *command) (any, error) {
 	s := strings.ToLower(strings.TrimPrefix(c.str("string"), "lightning:"))
 	if o := n.st.offers[s]; o != nil {
@@ -145,7 +143,7 @@ func (n *Node) cmdDecode(c *command) (any, error) {
 
 // object is the invoice as Core Lightning's decode prints it.
 func (inv *Invoice) object() *object {
-	o := obj("type", "bolt11 invoice", "currency", currencies[inv.Prefix], "created_at", inv.CreatedAt, "expiry", inv.Expiry, "payee", hexOf(inv.Payee))
+	o := obj("type", "bolt11 invoice", "currency", inv.Prefix, "created_at", inv.CreatedAt, "expiry", inv.Expiry, "payee", hexOf(inv.Payee))
 	o.addIf(inv.Amount > 0, "amount_msat", inv.Amount)
 	if inv.Description != nil {
 		o.add("description", *inv.Description)

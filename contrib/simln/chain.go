@@ -178,6 +178,7 @@ func (n *Node) blockDeadlines() {
 			n.takenBackOnchain(h)
 		}
 	}
+	n.expirePayments()
 	for _, ch := range n.st.channels {
 		if ch.State == channelOnchain && n.height >= ch.ClosedAt+forgetAfter {
 			n.forgetChannel(ch)

@@ -68,7 +68,7 @@ func builtins() map[string]*builtin {
 	add("sim-wallet-pay", "wallet:label bolt11 [parts:u32] [pay_msat:msat] [delay_ms:u32] [wrong_secret:bool] [total_msat:msat] [cltv:u32] [shadow:u32] [next_scid:scid] [underlock_msat:msat] [missing_part:u32] [metadata:hex] [garbled:bool] [retry_for:u32]", (*Node).cmdWalletPay)
 	add("sim-wallet-status", "wallet:label payment_hash:hash [payment_id:u64]", (*Node).cmdWalletStatus)
 	add("sim-wallet-wait", "wallet:label payment_hash:hash [timeout:u32] [payment_id:u64]", (*Node).cmdWalletWait)
-	add("sim-pay-script", "match:label mode [code:int] [delay_ms:u32] [parts:u32] [fee_msat:msat] [times:u32]", (*Node).cmdPayScript)
+	add("sim-pay-script", "match:label mode [code:int] [delay_ms:u32] [parts:u32] [fee_msat:msat] [times:u32] [until_block:u32]", (*Node).cmdPayScript)
 	add("sim-pay-release", "payment_hash:hash [outcome]", (*Node).cmdPayRelease)
 	add("sim-audit", "", (*Node).cmdAudit)
 	add("sim-mine", "[blocks:u32]", (*Node).cmdMine)

@@ -80,7 +80,7 @@ func (n *Node) parseManifest(p *plugin, result map[string]json.RawMessage) (comp
 var hexText = regexp.MustCompile(`^([0-9a-fA-F]{2})*$`)
 
 func (n *Node) addFeatures(p *plugin, result map[string]json.RawMessage) string {
-	any := false
+	wanted := false
 	for _, place := range []string{"node", "channel", "init", "invoice"} {
 		raw, ok := members(result["featurebits"])[place]
 		if !ok {
@@ -89,9 +89,9 @@ func (n *Node) addFeatures(p *plugin, result map[string]json.RawMessage) string 
 		if !hexText.MatchString(text(raw)) {
 			return fmt.Sprintf("Featurebits returned by plugin is not a valid hexadecimal string: %s", raw)
 		}
-		any = any || text(raw) != ""
+		wanted = wanted || text(raw) != ""
 	}
-	if any && p.dynamic {
+	if wanted && p.dynamic {
 		return fmt.Sprintf("Custom featurebits only allows for non-dynamic plugins: dynamic=1, featurebits=%s", result["featurebits"])
 	}
 	return ""

@@ -160,9 +160,6 @@ func (n *Node) addStartOptions(p *plugin, _ map[string]json.RawMessage) string {
 	}
 	for name, value := range p.given {
 		owner, o := n.findOption(name)
-		if owner == nil && p.ownOption(name) == nil {
-			return "unknown parameter " + name
-		}
 		if owner != p {
 			return "unknown parameter " + name
 		}
@@ -171,15 +168,6 @@ func (n *Node) addStartOptions(p *plugin, _ map[string]json.RawMessage) string {
 		}
 	}
 	return ""
-}
-
-func (p *plugin) ownOption(name string) *pluginOption {
-	for _, o := range p.opts {
-		if o.name == name {
-			return o
-		}
-	}
-	return nil
 }
 
 // checkOptions gives every option of the command line to its plugin. An option that no plugin has is an error,

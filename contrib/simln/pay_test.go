@@ -242,6 +242,27 @@ func TestPendingPartsEndAfterARestart(t *testing.T) {
 	}
 }
 
+func TestHeldPaymentFailsAtItsBlock(t *testing.T) {
+	w := start(t)
+	i := w.buyerInvoice(1_000_000)
+	w.script(i, map[string]any{"mode": "hold", "until_block": 210})
+	first := make(chan error, 1)
+	go func() { first <- w.Call(testContext(t), "xpay", []any{i.Bolt11}, nil) }()
+	w.call("wait", []any{"sendpays", "created", 1}, nil)
+	w.Mine(9)
+	if row := w.sendpays(i)[0]; row.Status != "pending" {
+		t.Errorf("one block before: %+v", row)
+	}
+	w.Mine(1)
+	if row := w.sendpays(i)[0]; row.Status != "failed" {
+		t.Errorf("at the block: %+v", row)
+	}
+	if err := <-first; err == nil {
+		t.Error("xpay succeeded")
+	}
+	w.audit()
+}
+
 func TestForgedPaymentsAsTheHookSeesThem(t *testing.T) {
 	for _, c := range []struct {
 		name  string

@@ -24,6 +24,7 @@ type sendpay struct {
 	Outcome                    string // what the payee will do: complete, fail, hold, orphan
 	AfterRestart               bool   // the payee acts only once the node has been started again
 	FailCode                   int
+	FailAt                     uint32 // height; 0: never
 	HTLC                       uint64 // created index
 }
 
@@ -39,6 +40,7 @@ type payScript struct {
 	Fee     *Msat
 	Times   int
 	Limited bool
+	Until   uint32 // height at which a held payment fails
 }
 
 func (s *payScript) rowKey() string { return "script/" + s.Match }
@@ -49,7 +51,7 @@ var payModes = []string{
 	"fail",                   // with code: 203, 209: after delay_ms, row failed; 205, 220: at once, no row
 	"fail-early",             // the error code at once, one part pending, that completes after delay_ms
 	"fail-early-fail",        // the same, and the part fails
-	"hold",                   // pending until sim-pay-release
+	"hold",                   // pending until sim-pay-release, or until_block, when it fails
 	"complete-after-restart", // pending until the node was started again
 	"fail-after-restart",     //
 	"reply-lost",             // completes, but the caller's connection is cut
@@ -59,7 +61,8 @@ var payModes = []string{
 
 func (n *Node) cmdPayScript(c *command) (any, error) {
 	s := &payScript{Match: c.str("match"), Mode: c.str("mode"), Code: int(c.intOr("code", 203)),
-		DelayMS: c.intOr("delay_ms", -1), Parts: int(c.uintOr("parts", 1)), Times: int(c.uintOr("times", 0))}
+		DelayMS: c.intOr("delay_ms", -1), Parts: int(c.uintOr("parts", 1)), Times: int(c.uintOr("times", 0)),
+		Until: uint32(c.uintOr("until_block", 0))}
 	if !slices.Contains(payModes, s.Mode) {
 		return nil, failf(codeInvalidParams, "mode: should be one of %s: invalid token '%s'", strings.Join(payModes, ", "), s.Mode)
 	}
@@ -297,6 +300,9 @@ func (n *Node) runScript(a *attempt) {
 		a.c.fail(s.Code, "Failed after 1 attempts, one part is still pending", nil)
 	case "hold":
 		outcome("hold", a.rows)
+		for _, r := range a.rows {
+			r.FailAt = s.Until
+		}
 	case "complete-after-restart", "fail-after-restart":
 		if s.Mode == "fail-after-restart" {
 			outcome("fail", a.rows)
@@ -334,6 +340,15 @@ func (n *Node) resumePayments() {
 			r.AfterRestart = false
 			n.st.put(r)
 			n.schedule(r, n.cfg.PayDelay)
+		}
+	}
+}
+
+// expirePayments fails the held parts whose block has come.
+func (n *Node) expirePayments() {
+	for _, r := range slices.Clone(n.st.payments) {
+		if r.Status == "pending" && r.FailAt > 0 && n.height >= r.FailAt {
+			n.finishPart(r, false)
 		}
 	}
 }
