@@ -78,3 +78,78 @@ func BenchmarkEngineRepeat(b *testing.B) {
 		}
 	}
 }
+
+// BenchmarkStart opens a store with 100 000 finished orders and a hundred open ones.
+func BenchmarkStart(b *testing.B) {
+	path := filepath.Join(b.TempDir(), "orders.db")
+	fillStore(b, path, 100_000)
+	b.ResetTimer()
+	for range b.N {
+		st, err := Open(path, [32]byte{1}, time.Second)
+		if err != nil {
+			b.Fatal(err)
+		}
+		e, err := NewEngine(st, DefaultRules(), slog.New(slog.NewTextHandler(io.Discard, nil)))
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.StopTimer()
+		var m runtime.MemStats
+		runtime.GC()
+		runtime.ReadMemStats(&m)
+		b.ReportMetric(float64(m.HeapInuse)/1e6, "heap-MB")
+		if size, err := st.Size(); err == nil {
+			b.ReportMetric(float64(size)/1e6, "file-MB")
+		}
+		e.Close()
+		st.Close()
+		b.StartTimer()
+	}
+}
+
+// fillStore writes finished orders with everything that a trade leaves behind.
+func fillStore(b *testing.B, path string, n int) {
+	b.Helper()
+	st, err := Open(path, [32]byte{1}, time.Second)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer st.Close()
+	for from := 0; from < n; from += 5000 {
+		err := st.update(func(t *tx) error {
+			for i := from; i < from+5000; i++ {
+				var s Seed
+				binary.BigEndian.PutUint64(s[:], uint64(i))
+				finished(t, s, i%1000 == 0)
+			}
+			return nil
+		})
+		if err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func finished(t *tx, s Seed, open bool) {
+	pre := Preimage(s.Derive("pre"))
+	o := &Order{
+		ID: newOrderID(s), Kind: Sell, Status: Success, Amount: 10_000, Fees: Fees{Seller: 60},
+		Maker: Party{Trade: s.Derive("m"), Identity: s.Derive("mi"), Way: Direct},
+		Taker: Party{Trade: s.Derive("t"), Identity: s.Derive("ti"), Way: Direct},
+		Fiat:  Fiat{Code: "EUR", Amount: 10}, PaymentMethod: "SEPA", Hold: pre.Hash(),
+		Payout:    Payout{Invoice: "lnbc" + Hash(s.Derive("inv")).String(), Hash: s.Derive("ph")},
+		CreatedAt: startTime, ExpiresAt: startTime + 86400,
+	}
+	hold := HoldSettled
+	if open {
+		o.Status, hold = Active, HoldAccepted
+	}
+	t.putOrder(o)
+	t.putHold(&Hold{Hash: pre.Hash(), Order: o.ID, Preimage: pre, Amount: 10_060_000, Held: 10_060_000, State: hold})
+	for range 6 {
+		t.addHistory(o.ID, Transition{At: startTime, From: Pending, To: Active, On: OnFiatSent, Input: pre.Hash().String()})
+	}
+	for range 4 {
+		t.addEntry(o.ID, Entry{At: startTime, What: Paid, Msats: 10_000_000, Hash: pre.Hash()})
+	}
+}

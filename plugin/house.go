@@ -93,12 +93,16 @@ func (h *house) openNostr() error {
 	}
 	h.gate = nostrio.NewGate(nostrio.GateConfig{
 		Key: h.key, Window: h.config.MessageWindow, Work: h.config.PoW, FirstWork: h.config.PoWFirstContact, Log: h.log,
-		Known: h.Known, Seen: h.seen,
+		Known: h.Known, Seen: h.seen, Workers: messageWorkers,
 	})
 	h.pool.Subscribe("mostro-direct", nostrio.Filter{Kinds: []int{nostrio.KindDirect}, P: []orders.PubKey{h.key.PubKey()}})
 	h.pool.Subscribe("mostro-wrap", nostrio.Filter{Kinds: []int{nostrio.KindGiftWrap}, P: []orders.PubKey{h.key.PubKey()}})
 	return nil
 }
+
+// messageWorkers is more than there are cores: a message waits for the disk longer than it is worked on, and those that
+// wait together share a commit.
+const messageWorkers = 32
 
 // seen fails closed: what cannot be looked up is not done a second time by mistake, it comes again after a restart.
 func (h *house) seen(id orders.EventID) bool {

@@ -6,6 +6,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime/debug"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -38,7 +40,11 @@ func binaries(t *testing.T) Binaries {
 		}
 		programs.bin = BinariesIn(programs.dir)
 		for path, pkg := range map[string]string{programs.bin.Mostro: "../../plugin", programs.bin.Holdinvoice: "../holdinvoice", programs.bin.Guard: "../holdinvoice"} {
-			if out, err := exec.Command("go", "build", "-race", "-o", path, pkg).CombinedOutput(); err != nil {
+			args := []string{"build", "-o", path}
+			if raceDetector() {
+				args = append(args, "-race")
+			}
+			if out, err := exec.Command("go", append(args, pkg)...).CombinedOutput(); err != nil {
 				programs.err = fmt.Errorf("build %s: %w\n%s", pkg, err, out)
 			}
 		}
@@ -47,6 +53,12 @@ func binaries(t *testing.T) Binaries {
 		t.Fatal(programs.err)
 	}
 	return programs.bin
+}
+
+// raceDetector reports whether this test was built with it; the plugins then are, too.
+func raceDetector() bool {
+	info, ok := debug.ReadBuildInfo()
+	return ok && slices.ContainsFunc(info.Settings, func(s debug.BuildSetting) bool { return s.Key == "-race" && s.Value == "true" })
 }
 
 // newWorld is a relay and a simulated node with the real plugins.
