@@ -156,29 +156,34 @@ func (h *holder) tickOne(c *contract) {
 			h.log.Error("invoice cannot be read", "hash", c.hash, "err", err)
 		}
 	}
-	height, now := h.chain.highest(), time.Now()
-	var err error
-	switch inv := &c.inv; {
-	case c.doubt:
-	case inv.State == Open && len(inv.HTLCs) == 0:
-		if now.Unix() >= inv.ExpiresAt {
-			err = h.giveBack(c, reasonExpired)
-		}
-	case inv.State == Open || inv.State == Accepted:
-		switch {
-		case int64(inv.MinExpiry())-int64(height) <= int64(h.limits.CancelAt):
-			h.log.Warn("payment given back, its expiry is near", "hash", inv.Hash, "expiry", inv.MinExpiry(), "height", height)
-			err = h.giveBack(c, reasonDeadline)
-		case inv.State == Open && now.Sub(h.partsSince(c)) >= partTimeout:
-			err = h.dropParts(c)
-		}
-	default:
+	height := h.chain.highest()
+	err := h.due(c, height, time.Now())
+	if err == nil {
 		err = h.obey(c)
 	}
 	if err != nil {
 		h.log.Error("deadline is due but cannot be carried out yet", "hash", c.hash, "err", err)
 	}
 	h.refuseExpired(c, height)
+}
+
+// due stores what the height or the clock decides about an open or accepted invoice, and
+// carries it out. The caller holds c.mu.
+func (h *holder) due(c *contract, height Height, now time.Time) error {
+	inv := &c.inv
+	switch {
+	case c.doubt || inv.State != Open && inv.State != Accepted:
+	case len(inv.HTLCs) == 0:
+		if now.Unix() >= inv.ExpiresAt {
+			return h.giveBack(c, reasonExpired)
+		}
+	case int64(inv.MinExpiry())-int64(height) <= int64(h.limits.CancelAt):
+		h.log.Warn("payment given back, its expiry is near", "hash", inv.Hash, "expiry", inv.MinExpiry(), "height", height)
+		return h.giveBack(c, reasonDeadline)
+	case inv.State == Open && now.Sub(h.partsSince(c)) >= partTimeout:
+		return h.dropParts(c)
+	}
+	return nil
 }
 
 // judgeAgain takes up the calls that no verdict could be stored for.
@@ -207,8 +212,7 @@ func (h *holder) dropParts(c *contract) error {
 		return err
 	}
 	h.log.Info("incomplete payment given back", "hash", c.hash)
-	h.refuseAll(c, replyTryLater(mppTimeout))
-	return nil
+	return h.obey(c)
 }
 
 // refuseExpired answers what has reached its expiry: the part is dead whatever the disk

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/mostro-cln/mostro/plugin/clnio"
 )
@@ -231,7 +232,26 @@ func storyProof(l *lab) error {
 	return nil
 }
 
+// storyTimeout pays a part alone and lets its minute pass.
+func storyTimeout(l *lab) error {
+	c := l.h.find(storyPreimage.Hash())
+	if len(l.n.htlcs) == 0 {
+		l.n.pay(storyPreimage, 20_000_000, 50_000_000, 60)
+		l.replay()
+	}
+	l.h.begun = l.h.begun.Add(-time.Hour)
+	c.mu.Lock()
+	c.inv.FirstAt = min(c.inv.FirstAt, l.h.begun.Unix())
+	c.mu.Unlock()
+	l.h.tick()
+	if got := l.n.htlcs[0].Result; got == "" {
+		return errors.New("part is still held")
+	}
+	return nil
+}
+
 var stories = []story{
+	{"incomplete", []func(*lab) error{storyInvoice, storyTimeout, storyCancel, storyProof}, Canceled, "0017"},
 	{"settled", []func(*lab) error{storyInvoice, storyPay, storySettle, storyProof}, Settled, "resolve"},
 	{"canceled", []func(*lab) error{storyInvoice, storyPay, storyCancel, storyProof}, Canceled, "400f"},
 	{"canceled unpaid", []func(*lab) error{storyInvoice, storyCancel, storyProof}, Canceled, ""},

@@ -134,8 +134,8 @@ func (h *holder) giveBack(c *contract, reason string) error {
 	return h.obey(c)
 }
 
-// obey gives every waiting call the answer that the stored state stands for; OPEN and
-// ACCEPTED stand for none. It is the only place that answers a held call, in a normal run
+// obey gives every waiting call the answer that the stored state stands for; for a part of
+// an OPEN or ACCEPTED payment that is none. It is the only place that answers a held call, in a normal run
 // as after a crash. The caller holds c.mu.
 func (h *holder) obey(c *contract) error {
 	switch {
@@ -144,9 +144,25 @@ func (h *holder) obey(c *contract) error {
 	case c.inv.Settle:
 		return h.resolveAll(c)
 	case c.inv.State == Canceling || c.inv.State == Canceled || c.inv.State == Lost:
-		h.refuseAll(c, nil)
+		h.refuseAll(c)
+	default:
+		h.refuseStrays(c)
 	}
 	return nil
+}
+
+// refuseStrays gives back what is held but is no part of the stored payment any more: a
+// write that gave it back looked failed and was done.
+func (h *holder) refuseStrays(c *contract) {
+	for key, calls := range c.calls {
+		if c.inv.find(key) >= 0 {
+			continue
+		}
+		for _, k := range calls {
+			answer(h.out, k.ID, replyTryLater(mppTimeout))
+		}
+		delete(c.calls, key)
+	}
 }
 
 // resolveAll hands the preimage to each part. One part gives it away, so none is left out.
@@ -170,15 +186,11 @@ func (h *holder) resolveAll(c *contract) error {
 	return nil
 }
 
-// refuseAll gives each part back; with a nil reply as unknown, for good.
-func (h *holder) refuseAll(c *contract, reply json.RawMessage) {
+// refuseAll gives each part back, for good.
+func (h *holder) refuseAll(c *contract) {
 	for key, calls := range c.calls {
 		for _, k := range calls {
-			r := reply
-			if r == nil {
-				r = replyUnknownDetails(k.Offer.Amount, h.chain.highest())
-			}
-			answer(h.out, k.ID, r)
+			answer(h.out, k.ID, replyUnknownDetails(k.Offer.Amount, h.chain.highest()))
 		}
 		delete(c.calls, key)
 	}
