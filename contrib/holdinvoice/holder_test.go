@@ -321,7 +321,7 @@ func TestSettleIsProvedByTheBooksAfterARestart(t *testing.T) {
 			t.Fatalf("still in the channel, answered by a process that is gone: %s", l.state(pre))
 		}
 		l.set(func(*fakeNode) { h.Channel = "ONCHAIN" }) // the peer is gone; nothing is booked yet
-		pass(time.Minute)
+		pass(10 * time.Minute)
 		if l.state(pre) != Settling {
 			t.Fatalf("while the channel closes: %s", l.state(pre))
 		}
@@ -482,6 +482,13 @@ func TestSettleIsProvedOnChain(t *testing.T) {
 			t.Fatalf("answered, and the node will claim it: %+v", v)
 		}
 		l.set(func(n *fakeNode) {
+			n.chain = []map[string]any{{"credit_msat": 50_000_000, "primary_tag": "htlc_timeout", "payment_hash": pre.Hash()}}
+		})
+		pass(time.Minute)
+		if v := l.h.view(l.h.find(pre.Hash())); v.Proof != proofTaken {
+			t.Fatalf("something else came in: %+v", v)
+		}
+		l.set(func(n *fakeNode) {
 			n.chain = []map[string]any{{"credit_msat": 50_000_000, "primary_tag": "htlc_fulfill", "payment_hash": pre.Hash()}}
 		})
 		pass(time.Minute)
@@ -635,12 +642,57 @@ func TestHalfMadeInvoiceMakesRoomForAnother(t *testing.T) {
 	if err := l.make(Preimage{1}, "a"); err == nil {
 		t.Fatal("made")
 	}
+	var refused *clnio.Error
+	if _, err := l.h.known(args{"payment_hash": Preimage{1}.Hash()}); !errors.As(err, &refused) || refused.Code != codeNotFound {
+		t.Errorf("what was never handed out is shown: %v", err)
+	}
 	delete(l.n.broken, "delinvoice")
 	if err := l.make(Preimage{2}, "a"); err != nil {
 		t.Fatal(err)
 	}
 	if l.h.find(Preimage{1}.Hash()) != nil || len(l.n.rows) != 0 || l.state(Preimage{2}) != Open {
 		t.Errorf("rows %v, state %s", l.n.rows, l.state(Preimage{2}))
+	}
+}
+
+// slowNode keeps one method waiting.
+type slowNode struct {
+	*fakeNode
+	method string
+	came   chan struct{}
+	goOn   chan struct{}
+}
+
+func (n *slowNode) Call(ctx context.Context, method string, params, result any) error {
+	if method == n.method {
+		n.came <- struct{}{}
+		<-n.goOn
+	}
+	return n.fakeNode.Call(ctx, method, params, result)
+}
+
+func TestSameInvoiceIsMadeByOneCallAtATime(t *testing.T) {
+	l := newLab(t)
+	slow := &slowNode{l.n, "invoice", make(chan struct{}), make(chan struct{})}
+	l.node = slow
+	l.start(false)
+	defer l.end()
+	first := make(chan error)
+	go func() { first <- l.make(Preimage{1}, "a") }()
+	<-slow.came
+	var refused *clnio.Error
+	if err := l.make(Preimage{1}, "a"); !errors.As(err, &refused) || refused.Code != codeNotYet {
+		t.Errorf("the same again: %v", err)
+	}
+	if err := l.make(Preimage{2}, "a"); !errors.As(err, &refused) || refused.Code != codeLabelExists {
+		t.Errorf("another under its label: %v", err)
+	}
+	close(slow.goOn)
+	if err := <-first; err != nil || l.state(Preimage{1}) != Open {
+		t.Errorf("the first: %v", err)
+	}
+	if err := l.make(Preimage{1}, "a"); err != nil {
+		t.Errorf("asked again: %v", err)
 	}
 }
 
