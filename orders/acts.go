@@ -14,10 +14,13 @@ func (s *step) newOrder() *Order {
 		expires = min(t.ExpiresAt, s.in.At+s.rules.MaxPendingSeconds)
 	}
 	o := &Order{
-		ID: newOrderID(s.in.Seed), Kind: t.Kind, Amount: t.Amount,
+		ID: newOrderID(s.in.Seed), Kind: t.Kind, Amount: t.Amount, Market: t.Amount == 0,
 		Fees: NewFees(t.Amount, s.rules.FeeRate, s.rules.FeePayer),
 		Fiat: Fiat{Code: t.FiatCode, Amount: t.FiatAmount}, PaymentMethod: t.PaymentMethod, Premium: t.Premium,
 		Maker: s.newParty(), CreatedAt: s.in.At, ExpiresAt: expires,
+	}
+	if t.Min != nil {
+		o.Fiat = Fiat{Code: t.FiatCode, Min: t.Min, Max: t.Max}
 	}
 	if a.Invoice != nil && t.Kind == Buy {
 		o.MakerPayout = payoutOf(a.Invoice)
@@ -31,10 +34,14 @@ func (s *step) newParty() Party {
 }
 
 func payoutOf(inv *Invoice) Payout {
-	return Payout{Invoice: inv.Bolt11, Hash: inv.Hash, Expires: inv.Expires}
+	return Payout{Destination: inv.Destination, Invoice: inv.Bolt11, Hash: inv.Hash, Expires: inv.Expires}
 }
 
+// assignTaker freezes the deal.
 func assignTaker(s *step) {
+	if d, err := s.bargain(); err == nil { // the guard has passed
+		s.o.Fiat.Amount, s.o.Amount, s.o.Fees = d.fiat, d.amount, d.fees
+	}
 	s.o.Taker = s.newParty()
 	s.o.TakenAt = s.in.At
 	s.facts.taker = s.facts.sender
@@ -52,7 +59,7 @@ func storePayout(s *step) {
 
 // useMakerPayout takes the invoice that the maker gave with his order, if it still lives long enough.
 func useMakerPayout(s *step) {
-	if s.o.MakerPayout.Expires >= s.in.At+s.rules.InvoiceWindow {
+	if s.o.MakerPayout.Destination != "" || s.o.MakerPayout.Expires >= s.in.At+s.rules.InvoiceWindow {
 		s.o.Payout = s.o.MakerPayout
 	}
 }
@@ -100,7 +107,13 @@ func lockEscrow(s *step) {
 // reopen puts the order back on the book as if it had never been taken.
 func reopen(s *step) {
 	s.sayCanceled(s.o.SideOf(false))
-	s.o.Taker, s.o.Payout, s.o.Hold, s.o.CancelBy = Party{}, Payout{}, Hash{}, ""
+	s.o.Taker, s.o.Payout, s.o.Hold, s.o.CancelBy, s.o.Next = Party{}, Payout{}, Hash{}, "", nil
+	if s.o.Market {
+		s.o.Amount, s.o.Fees = 0, Fees{}
+	}
+	if s.o.Range() {
+		s.o.Fiat.Amount = 0
+	}
 	s.o.TakenAt, s.o.HeldAt = 0, 0
 	s.hold = nil
 	v := s.view(s.o.Amount)
@@ -117,7 +130,7 @@ func reopen(s *step) {
 
 func tellMakerOpened(s *step) {
 	v := s.view(s.o.Amount)
-	v.BuyerInvoice = s.o.MakerPayout.Invoice
+	v.BuyerInvoice = s.o.MakerPayout.Text()
 	s.say(s.o.SideOf(true), SayNewOrder, withView(v), withRequest, withIndex)
 }
 
@@ -171,8 +184,9 @@ func tellFiatSent(s *step) {
 	s.say(Buyer, SayFiatSentOk, withPeer(PeerView{Trade: s.o.Party(Seller).Trade}), withRequest)
 }
 
-func tellReleased(s *step) {
-	s.say(Buyer, SayReleased)
+func tellBuyerReleased(s *step) { s.say(Buyer, SayReleased) }
+
+func tellSellerReleased(s *step) {
 	s.say(Seller, SayHoldSettled, withRequest)
 	s.say(Seller, SayRate)
 }
@@ -238,10 +252,29 @@ func bookSettled(s *step) {
 	s.book(Settled, s.hold.Held, s.hold.Hash)
 }
 
-// startPayout owes one attempt. From here until its end is known the invoice must not change.
+// startPayout owes one attempt. From here until its end is known the invoice must not change. A destination is asked
+// for an invoice first, unless it gave one that is still good: every invoice that it gives could be paid.
 func startPayout(s *step) {
 	p := &s.o.Payout
 	p.InFlight, p.NextAt = true, 0
+	if p.Destination != "" && p.Expires < s.in.At+minInvoiceLife {
+		p.Invoice, p.Hash, p.Expires = "", Hash{}, 0
+		s.owe(&ResolvePayout{Destination: p.Destination, Amount: s.o.PaidOut().Msats()})
+		return
+	}
+	payInvoice(s)
+}
+
+// minInvoiceLife is what an invoice must still live to be worth an attempt, seconds.
+const minInvoiceLife = 180
+
+func storeResolved(s *step) {
+	a := s.in.Act.(PayoutResolved)
+	s.o.Payout.Invoice, s.o.Payout.Hash, s.o.Payout.Expires = a.Invoice, a.Hash, a.Expires
+}
+
+func payInvoice(s *step) {
+	p := &s.o.Payout
 	amount := s.o.PaidOut()
 	s.owe(&Pay{
 		Invoice: p.Invoice, Hash: p.Hash, Amount: amount.Msats(),
@@ -251,11 +284,15 @@ func startPayout(s *step) {
 
 // countFailure decides when to try again, and when to ask the buyer for another invoice.
 func countFailure(s *step) {
-	a := s.in.Act.(PayoutFailed)
+	a, _ := s.in.Act.(PayoutFailed) // or an invoice of the destination that cannot be used
 	p := &s.o.Payout
 	p.Attempts++
 	p.InFlight = false
 	asked := p.Attempts > s.rules.PayoutAttempts
+	if a.Fatal && p.Destination != "" && !a.Hash.IsZero() {
+		p.Invoice, p.Hash, p.Expires = "", Hash{}, 0 // the destination gives another one
+		a.Fatal = false
+	}
 	switch {
 	case a.Fatal:
 		p.Attempts = max(p.Attempts, s.rules.PayoutAttempts)
@@ -281,7 +318,7 @@ func withFailure(r *Rules) func(*Letter, *Party) {
 
 func (s *step) viewOfPayout() *OrderView {
 	v := s.viewOfTrade(s.o.PaidOut())
-	v.BuyerInvoice = s.o.Payout.Invoice
+	v.BuyerInvoice = s.o.Payout.Text()
 	return v
 }
 
@@ -329,4 +366,18 @@ func rate(s *step) {
 		u.Min = points
 	}
 	s.saveUser = append(s.saveUser, u)
+	s.owe(&RatingNote{
+		Trade: s.o.Party(side.Other()).Trade, Reviews: u.Reviews, Sum: u.Sum, Last: u.Last, Min: u.Min, Max: u.Max,
+		Days: s.standing(u).Days, Stamp: s.in.At,
+	})
+}
+
+// moveTradeKey: the maker goes on under another key.
+func moveTradeKey(s *step) {
+	m := &s.o.Maker
+	m.Trade, m.Way, m.Request = s.in.From.Trade, s.in.From.Way, s.in.Request
+	if s.in.Index != nil {
+		m.Index = s.in.Index
+	}
+	s.say(s.o.SideOf(true), SayTradeKey, withRequest)
 }

@@ -28,6 +28,7 @@ const (
 	PendingOrderExists   Reason = "pending_order_exists"
 	InvalidFiatCurrency  Reason = "invalid_fiat_currency"
 	TooManyRequests      Reason = "too_many_requests"
+	PriceTooStale        Reason = "price_too_stale"
 )
 
 // ReasonOf takes the reason out of a wrapped error.

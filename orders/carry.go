@@ -19,6 +19,14 @@ func (d *dispatcher) carryOut(ctx context.Context, r *Row, more bool) (gone bool
 				return false, 0, fmt.Errorf("announce: %w", err)
 			}
 		}
+	case *RatingNote:
+		if !more {
+			if err := d.p.Courier.Rate(ctx, *e); err != nil {
+				return false, 0, fmt.Errorf("publish a rating: %w", err)
+			}
+		}
+	case *ResolvePayout:
+		return d.resolve(ctx, r, e)
 	case *Alert:
 		d.e.log.Error("alert", "order", r.Order.String(), "text", e.Text)
 	case *CreateHold:
@@ -110,6 +118,22 @@ func (d *dispatcher) cancelHold(ctx context.Context, r *Row, c *CancelHold) (boo
 	default:
 		return false, 0, fmt.Errorf("cancel hold %s: %w", c.Hash, err)
 	}
+}
+
+// resolve asks the buyer's destination for an invoice. Nothing is paid here: the invoice and its hash are committed
+// first, so that a repeat of the payment is a repeat of the same one.
+func (d *dispatcher) resolve(ctx context.Context, r *Row, p *ResolvePayout) (bool, time.Duration, error) {
+	invoice, hash, expires, err := d.p.Resolver.Resolve(ctx, p.Destination, p.Amount, "Mostro order "+r.Order.String())
+	var no *ResolveError
+	switch {
+	case errors.As(err, &no):
+		d.e.log.Warn("no invoice from the buyer's destination", "order", r.Order.String(), "err", no.Why)
+		return d.report(ctx, r, NodeID(OnPayoutFailed, number(r.Number)), PayoutFailed{Why: no.Why, Fatal: no.Fatal})
+	case err != nil:
+		return false, 0, fmt.Errorf("ask the buyer's destination: %w", err)
+	}
+	return d.report(ctx, r, NodeID(OnPayoutResolved, number(r.Number)),
+		PayoutResolved{Destination: p.Destination, Invoice: invoice, Hash: hash, Expires: expires})
 }
 
 // pendingPoll is how often a payment under way is asked for; notifications make it sooner.

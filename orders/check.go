@@ -57,6 +57,11 @@ func (t *tx) checkOrder(o *Order, bad badFunc) {
 	if o.takerOwes() != (o.Taker.Here() && has(dutiesBucket, join(o.Taker.Identity[:], o.ID[:]))) {
 		bad("order %s: the index of duties is wrong", o.ID)
 	}
+	for _, p := range []*Party{&o.Maker, &o.Taker} {
+		if p.Here() && !has(partiesBucket, join(p.Identity[:], timeKey(o.CreatedAt, o.ID[:]))) {
+			bad("order %s: not in the index of its parties", o.ID)
+		}
+	}
 	if (o.Status == Pending || o.Status == Expired) && (o.Taker.Here() || !o.Hold.IsZero()) {
 		bad("order %s: %s with a taker or a hold", o.ID, o.Status)
 	}
@@ -115,6 +120,13 @@ func (t *tx) checkIndexes(bad badFunc) {
 	t.each(deadlinesBucket, nil, func(k, _ []byte) bool {
 		if o, ok := t.order(OrderID(k[8:])); !ok || o.Deadline != timeOf(k) {
 			bad("deadline %x is not its order's", k)
+		}
+		return true
+	})
+	t.each(partiesBucket, nil, func(k, _ []byte) bool {
+		o, ok := t.order(OrderID(k[40:]))
+		if who := PubKey(k[:32]); !ok || o.Maker.Identity != who && o.Taker.Identity != who {
+			bad("party %x is not its order's", k)
 		}
 		return true
 	})

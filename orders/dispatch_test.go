@@ -27,6 +27,8 @@ func (f *flaky) Deliver(_ context.Context, l Letter) error {
 	return nil
 }
 
+func (f *flaky) Rate(context.Context, RatingNote) error { return nil }
+
 func (f *flaky) Announce(context.Context, Announcement) error { return nil }
 
 func TestDispatchCarriesATradeThroughOutages(t *testing.T) {

@@ -19,6 +19,8 @@ const (
 	MessageLane Lane = "message" // to the parties
 	BookLane    Lane = "book"    // the public order event
 	AlertLane   Lane = "alert"   // to the operator
+	RatingLane  Lane = "rating"  // public rating events
+	PayoutLane  Lane = "payout"  // asking a destination for an invoice
 )
 
 // Action is what a message from us says, spelled as on the wire.
@@ -46,6 +48,10 @@ const (
 	SayCoopAccepted        Action = "cooperative-cancel-accepted"
 	SayRate                Action = "rate"
 	SayRateReceived        Action = "rate-received"
+	SayTradeKey            Action = "trade-pubkey"
+	SayOrders              Action = "orders"
+	SayRestore             Action = "restore-session"
+	SayLastIndex           Action = "last-trade-index"
 	SayCantDo              Action = "cant-do"
 )
 
@@ -67,6 +73,20 @@ type Letter struct {
 	Reason  Reason         `json:"reason,omitempty"`
 	Failure *PayoutFailure `json:"failure,omitempty"`
 	Points  int64          `json:"points,omitempty"`
+	Views   []OrderView    `json:"views,omitempty"`
+	Restore *Session       `json:"restore,omitempty"`
+}
+
+// Session is all that goes on under one identity.
+type Session struct {
+	Trades []Restored `json:"trades"`
+}
+
+// Restored is one trade of an identity, with the index of its trade key, 0 where it is not known.
+type Restored struct {
+	Order  OrderID `json:"order"`
+	Index  int64   `json:"index"`
+	Status string  `json:"status"` // as on the wire
 }
 
 // OrderView is an order as one receiver may see it. Amount is the sats that concern the receiver.
@@ -112,6 +132,25 @@ type Announcement struct {
 	Stamp         int64     `json:"stamp"`      // created_at; rises with every announcement of one order
 }
 
+// RatingNote is the public rating event of a user (Mostro protocol, kind 38384), addressed by the trade key under which
+// he was rated.
+type RatingNote struct {
+	Trade   PubKey `json:"trade"`
+	Reviews int64  `json:"reviews"`
+	Sum     int64  `json:"sum"`
+	Last    int64  `json:"last"`
+	Min     int64  `json:"min"`
+	Max     int64  `json:"max"`
+	Days    int64  `json:"days"`
+	Stamp   int64  `json:"stamp"` // created_at
+}
+
+// ResolvePayout asks the buyer's destination for an invoice over exactly Amount.
+type ResolvePayout struct {
+	Destination string `json:"destination"`
+	Amount      Msats  `json:"amount_msat"`
+}
+
 // CreateHold asks the node for the hold invoice of that hash; what it needs stands in the Hold.
 type CreateHold struct {
 	Hash        Hash   `json:"hash"`
@@ -151,13 +190,15 @@ type Alert struct {
 	Text string `json:"text"`
 }
 
-func (Letter) Lane() Lane       { return MessageLane }
-func (Announcement) Lane() Lane { return BookLane }
-func (c CreateHold) Lane() Lane { return Lane(c.Hash.String()) }
-func (c SettleHold) Lane() Lane { return Lane(c.Hash.String()) }
-func (c CancelHold) Lane() Lane { return Lane(c.Hash.String()) }
-func (p Pay) Lane() Lane        { return Lane(p.Hash.String()) }
-func (Alert) Lane() Lane        { return AlertLane }
+func (Letter) Lane() Lane        { return MessageLane }
+func (Announcement) Lane() Lane  { return BookLane }
+func (RatingNote) Lane() Lane    { return RatingLane }
+func (ResolvePayout) Lane() Lane { return PayoutLane }
+func (c CreateHold) Lane() Lane  { return Lane(c.Hash.String()) }
+func (c SettleHold) Lane() Lane  { return Lane(c.Hash.String()) }
+func (c CancelHold) Lane() Lane  { return Lane(c.Hash.String()) }
+func (p Pay) Lane() Lane         { return Lane(p.Hash.String()) }
+func (Alert) Lane() Lane         { return AlertLane }
 
 // Row is one effect in the outbox.
 type Row struct {
@@ -176,13 +217,15 @@ type rowJSON struct {
 
 // effectKinds gives each effect the name under which it is stored. Names are for ever.
 var effectKinds = map[string]func() Effect{
-	"letter":       func() Effect { return &Letter{} },
-	"announcement": func() Effect { return &Announcement{} },
-	"create-hold":  func() Effect { return &CreateHold{} },
-	"settle-hold":  func() Effect { return &SettleHold{} },
-	"cancel-hold":  func() Effect { return &CancelHold{} },
-	"pay":          func() Effect { return &Pay{} },
-	"alert":        func() Effect { return &Alert{} },
+	"letter":         func() Effect { return &Letter{} },
+	"announcement":   func() Effect { return &Announcement{} },
+	"rating":         func() Effect { return &RatingNote{} },
+	"resolve-payout": func() Effect { return &ResolvePayout{} },
+	"create-hold":    func() Effect { return &CreateHold{} },
+	"settle-hold":    func() Effect { return &SettleHold{} },
+	"cancel-hold":    func() Effect { return &CancelHold{} },
+	"pay":            func() Effect { return &Pay{} },
+	"alert":          func() Effect { return &Alert{} },
 }
 
 func effectKind(e Effect) string {
@@ -191,6 +234,10 @@ func effectKind(e Effect) string {
 		return "letter"
 	case *Announcement:
 		return "announcement"
+	case *RatingNote:
+		return "rating"
+	case *ResolvePayout:
+		return "resolve-payout"
 	case *CreateHold:
 		return "create-hold"
 	case *SettleHold:

@@ -52,6 +52,7 @@ type after struct {
 	order *Order // moved
 	from  Status
 	on    On
+	more  []after // of orders that were made on the way
 }
 
 // NewEngine starts the writer over a store. Close ends it.
@@ -237,6 +238,7 @@ func (e *Engine) begin(t *tx, in *Input) (*step, error) {
 	s.from = s.o.Status
 	s.loadHold(t)
 	s.loadFacts(t)
+	s.loadInvoice(t)
 	return s, nil
 }
 
@@ -276,27 +278,38 @@ func (s *step) loadFacts(t *tx) {
 	}
 	f.sender = lookup(&Party{Trade: from.Trade, Identity: from.Identity})
 	f.busy = t.busy(from.Identity)
+	s.loadAsked(t)
 	if p := s.sender(); p == &s.o.Maker {
 		f.rated = f.taker
 	} else if p != nil {
 		f.rated = f.maker
 	}
-	if inv := invoiceOf(s.in.Act); inv != nil && inv.Problem == "" {
-		f.invoiceUsedBy, _ = t.invoiceUsedBy(inv.Hash)
-		_, f.invoiceIsHold = t.hold(inv.Hash)
+}
+
+// loadInvoice finds out whether a payout invoice was seen before.
+func (s *step) loadInvoice(t *tx) {
+	if h := invoiceHash(s.in.Act); !h.IsZero() {
+		s.facts.invoiceUsedBy, _ = t.invoiceUsedBy(h)
+		_, s.facts.invoiceIsHold = t.hold(h)
 	}
 }
 
-func invoiceOf(a Act) *Invoice {
+func invoiceHash(a Act) (h Hash) {
+	var inv *Invoice
 	switch a := a.(type) {
 	case NewOrder:
-		return a.Invoice
+		inv = a.Invoice
 	case TakeSell:
-		return a.Invoice
+		inv = a.Invoice
 	case AddInvoice:
-		return a.Invoice
+		inv = a.Invoice
+	case PayoutResolved:
+		return a.Hash
 	}
-	return nil
+	if inv == nil || inv.Problem != "" {
+		return h
+	}
+	return inv.Hash
 }
 
 // run decides: guards, then the life cycle. It returns the reason of a refusal, else empty.
@@ -314,6 +327,10 @@ func (s *step) run() Reason {
 		s.o = s.newOrder()
 		s.facts.maker = s.facts.sender
 	}
+	if answer, ok := answers[s.in.Act.On()]; ok {
+		answer(s)
+		return ""
+	}
 	if !s.current() {
 		s.outdated()
 		return ""
@@ -323,11 +340,7 @@ func (s *step) run() Reason {
 	case r != nil:
 		s.noteHold()
 		s.meet()
-		s.moved = true
-		s.o.Status = r.to
-		for _, act := range r.do {
-			act(s)
-		}
+		s.take(r)
 	case !s.in.From.Trade.IsZero():
 		return s.refuse(lastly[s.in.Act.On()])
 	default:
@@ -336,11 +349,25 @@ func (s *step) run() Reason {
 	return ""
 }
 
+// take does a row.
+func (s *step) take(r *row) {
+	s.moved = true
+	s.o.Status = r.to
+	for _, act := range r.do {
+		act(s)
+	}
+	for _, c := range s.children { // born by the table like any order
+		c.take(c.find())
+	}
+}
+
 // current drops a report of the clock or of a payment that the order has moved on from.
 func (s *step) current() bool {
 	switch a := s.in.Act.(type) {
 	case DeadlineReached:
 		return s.o.Deadline != 0 && s.o.Deadline == a.Deadline
+	case PayoutResolved:
+		return a.Destination == s.o.Payout.Destination && s.o.Payout.InFlight && s.o.Payout.Invoice == ""
 	case PayoutPaid:
 		return a.Hash == s.o.Payout.Hash
 	case PayoutFailed:
@@ -395,6 +422,9 @@ func (s *step) save(t *tx) after {
 		t.putUser(u)
 	}
 	then := after{from: s.from, on: s.in.Act.On()}
+	for _, c := range s.children {
+		then.more = append(then.more, c.save(t))
+	}
 	if s.moved {
 		s.o.Deadline = s.rules.deadlineOf(s.o)
 		if s.o.Status != s.from {
@@ -424,6 +454,9 @@ func (e *Engine) settle(then after) {
 		if o.Status != then.from {
 			e.log.Info("order moved", "order", o.ID.String(), "from", string(then.from), "to", string(o.Status), "input", string(then.on))
 		}
+	}
+	for _, m := range then.more {
+		e.settle(m)
 	}
 	if len(then.rows) == 0 {
 		return

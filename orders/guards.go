@@ -26,7 +26,12 @@ func invoiceGiven(s *step) bool {
 // payoutKnown: we have an invoice to pay the buyer that lives long enough. Its window was judged when it came; since
 // then the seller may have taken his whole time.
 func payoutKnown(s *step) bool {
-	return s.o.Payout.Invoice != "" && s.o.Payout.Expires >= s.in.At+s.rules.InvoiceWindow-s.rules.WaitingSeconds
+	return s.o.Payout.Destination != "" || s.o.Payout.Invoice != "" && s.o.Payout.Expires >= s.in.At+s.rules.InvoiceWindow-s.rules.WaitingSeconds
+}
+
+// unusedInvoice: what the buyer's destination gave was never given to another order, and is no hold of ours.
+func unusedInvoice(s *step) bool {
+	return !s.facts.invoiceIsHold && (s.facts.invoiceUsedBy.IsZero() || s.facts.invoiceUsedBy == s.o.ID)
 }
 
 // confirmsCancel: the other side has asked for the cancel before.
@@ -42,23 +47,29 @@ type guard func(*step) error
 // server checks (Mostro protocol and server, "cant-do"): a client hears the first reason that applies.
 var doors = map[On][]guard{
 	OnNewOrder: {
-		freshIndex, open, termsWhole, termsCurrency, termsAmounts, termsLimits, makerInvoicePayable, termsExpiry,
+		freshIndex, open, fewOrders, termsWhole, termsCurrency, termsAmounts, termsLimits, makerInvoicePayable,
+		termsExpiry,
 	},
 	OnTakeSell: {
 		freshIndex, orderKnown, open, notBusy, kindIs(Sell), inStatus(InvalidOrderStatus), notExpired, notOwn,
-		takerInvoicePayable,
+		fairDeal, takerInvoicePayable,
 	},
 	OnTakeBuy: {
 		freshIndex, orderKnown, open, notBusy, kindIs(Buy), inStatus(InvalidOrderStatus), notExpired, notOwn,
+		fairDeal,
 	},
 	OnAddInvoice: {
 		orderKnown, from(Buyer, InvalidPeer), inStatus(NotAllowedByStatus), noPayoutInFlight, addedInvoicePayable,
 	},
-	OnFiatSent: {orderKnown, inStatus(InvalidOrderStatus), from(Buyer, InvalidPubkey)},
-	OnRelease:  {orderKnown, from(Seller, InvalidPeer), inStatus(NotAllowedByStatus)},
-	OnCancel:   {orderKnown, notCanceledYet, inStatus(NotAllowedByStatus), mayCancel},
-	OnRateUser: {orderKnown, fromParty(InvalidPubkey), points, inStatus(InvalidOrderStatus), notRatedYet},
-	OnOther:    {refuseOther},
+	OnFiatSent:  {orderKnown, inStatus(InvalidOrderStatus), from(Buyer, InvalidPubkey)},
+	OnRelease:   {orderKnown, from(Seller, InvalidPeer), inStatus(NotAllowedByStatus)},
+	OnCancel:    {orderKnown, notCanceledYet, inStatus(NotAllowedByStatus), mayCancel},
+	OnRateUser:  {orderKnown, fromParty(InvalidPubkey), points, inStatus(InvalidOrderStatus), notRatedYet},
+	OnTradeKey:  {orderKnown, inStatus(InvalidOrderStatus), makerIdentity(InvalidPubkey)},
+	OnOrders:    {someAsked, fewAsked, someFound},
+	OnRestore:   {},
+	OnLastIndex: {userKnown},
+	OnOther:     {refuseOther},
 }
 
 // lastly is the reason where every guard passed and no row fits: the status has rows for the input, but none for this
@@ -191,31 +202,108 @@ func termsCurrency(s *step) error {
 	return nil
 }
 
-// termsAmounts takes a fixed number of sats for a fixed amount of fiat.
+// termsAmounts takes fixed sats or the market price (0), and a fixed amount of fiat or a range of it at the market
+// price.
 func termsAmounts(s *step) error {
 	t := s.in.Act.(NewOrder).Terms
 	switch {
-	case t.Min != nil || t.Max != nil:
-		return fmt.Errorf("%w: range orders are not served", InvalidAmount)
-	case t.FiatAmount <= 0 || t.FiatAmount > maxFiat:
+	case (t.Min == nil) != (t.Max == nil):
+		return fmt.Errorf("%w: half a range", InvalidAmount)
+	case t.Min != nil && (*t.Min <= 0 || *t.Min >= *t.Max || *t.Max > maxFiat || t.Amount != 0):
+		return fmt.Errorf("%w: range of %d…%d with %d sat", InvalidAmount, *t.Min, *t.Max, int64(t.Amount))
+	case t.Min == nil && (t.FiatAmount <= 0 || t.FiatAmount > maxFiat):
 		return fmt.Errorf("%w: fiat amount %d", InvalidAmount, t.FiatAmount)
-	case t.Amount <= 0 || !t.Amount.Valid():
-		return fmt.Errorf("%w: %d sat", InvalidAmount, t.Amount)
-	case t.Premium != 0:
+	case !t.Amount.Valid():
+		return fmt.Errorf("%w: %d sat", InvalidAmount, int64(t.Amount))
+	case t.Amount != 0 && t.Premium != 0:
 		return fmt.Errorf("%w: a premium on a fixed amount", InvalidParameters)
+	case t.Premium < -maxPremium || t.Premium > maxPremium:
+		return fmt.Errorf("%w: a premium of %d %%", InvalidParameters, t.Premium)
 	}
 	return nil
 }
 
+// termsLimits looks at both ends of a range, at today's price.
 func termsLimits(s *step) error {
-	a := s.in.Act.(NewOrder).Terms.Amount
+	t := s.in.Act.(NewOrder).Terms
+	if t.Amount != 0 {
+		return s.withinLimits(t.Amount)
+	}
+	ends := []int64{t.FiatAmount}
+	if t.Min != nil {
+		ends = []int64{*t.Min, *t.Max}
+	}
+	for _, fiat := range ends {
+		if s.in.Quote == nil {
+			return PriceTooStale
+		}
+		if err := s.withinLimits(satsFor(fiat, s.in.Quote, t.Premium)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *step) withinLimits(a Sats) error {
 	if a < s.rules.MinOrder || a > s.rules.MaxOrder {
-		return fmt.Errorf("%w: %d not in %d…%d", OutOfRangeSatsAmount, a, s.rules.MinOrder, s.rules.MaxOrder)
+		return fmt.Errorf("%w: %d not in %d…%d", OutOfRangeSatsAmount, int64(a), int64(s.rules.MinOrder), int64(s.rules.MaxOrder))
 	}
 	if NewFees(a, s.rules.FeeRate, s.rules.FeePayer).Buyer >= a {
 		return fmt.Errorf("%w: nothing is left after the fee", InvalidAmount)
 	}
 	return nil
+}
+
+// fewOrders bounds what one identity can put on the book.
+func fewOrders(s *step) error {
+	if limit := s.rules.MaxOpenOrders; limit > 0 && s.facts.openOrders >= limit {
+		return fmt.Errorf("%w: %d orders are open", TooManyRequests, s.facts.openOrders)
+	}
+	return nil
+}
+
+// deal is what a take comes to: the fiat, the sats and both fees.
+type deal struct {
+	fiat   int64
+	amount Sats
+	fees   Fees
+}
+
+// bargain computes the deal of a take. A range needs the taker's choice, the market price a fresh quote; both must
+// keep the limits of today.
+func (s *step) bargain() (deal, error) {
+	d := deal{s.o.Fiat.Amount, s.o.Amount, s.o.Fees}
+	if s.o.Range() {
+		slice := sliceOf(s.in.Act)
+		if slice == nil || *slice < *s.o.Fiat.Min || *slice > *s.o.Fiat.Max {
+			return d, fmt.Errorf("%w: fiat not in %d…%d", OutOfRangeSatsAmount, *s.o.Fiat.Min, *s.o.Fiat.Max)
+		}
+		d.fiat = *slice
+	}
+	if !s.o.Market {
+		return d, nil
+	}
+	if s.in.Quote == nil {
+		return d, PriceTooStale
+	}
+	d.amount = satsFor(d.fiat, s.in.Quote, s.o.Premium)
+	d.fees = NewFees(max(d.amount, 0), s.rules.FeeRate, s.rules.FeePayer)
+	return d, s.withinLimits(d.amount)
+}
+
+func sliceOf(a Act) *int64 {
+	switch a := a.(type) {
+	case TakeSell:
+		return a.Fiat
+	case TakeBuy:
+		return a.Fiat
+	}
+	return nil
+}
+
+func fairDeal(s *step) error {
+	_, err := s.bargain()
+	return err
 }
 
 func termsExpiry(s *step) error {
@@ -228,8 +316,11 @@ func termsExpiry(s *step) error {
 // makerInvoicePayable looks at the payout invoice of a buy order; on a sell order the field means nothing.
 func makerInvoicePayable(s *step) error {
 	a := s.in.Act.(NewOrder)
-	if a.Invoice == nil || a.Terms.Kind != Buy {
+	switch {
+	case a.Invoice == nil || a.Terms.Kind != Buy:
 		return nil
+	case a.Terms.Amount == 0 && a.Invoice.Amount != 0:
+		return fmt.Errorf("%w: its amount is fixed and the order's is not", InvalidInvoice)
 	}
 	fees := NewFees(a.Terms.Amount, s.rules.FeeRate, s.rules.FeePayer)
 	return s.payable(a.Invoice, a.Terms.Amount-fees.Buyer)
@@ -240,7 +331,11 @@ func takerInvoicePayable(s *step) error {
 	if inv == nil {
 		return nil
 	}
-	return s.payable(inv, s.o.PaidOut())
+	d, err := s.bargain()
+	if err != nil {
+		return err
+	}
+	return s.payable(inv, d.amount-d.fees.Buyer)
 }
 
 func addedInvoicePayable(s *step) error {
@@ -255,10 +350,12 @@ func (s *step) payable(inv *Invoice, amount Sats) error {
 		return fmt.Errorf("%w: "+format, append([]any{InvalidInvoice}, args...)...)
 	}
 	switch {
-	case inv == nil || inv.Bolt11 == "":
+	case inv == nil || inv.Bolt11 == "" && inv.Destination == "":
 		return no("none given")
 	case inv.Problem != "":
 		return no("%s", inv.Problem)
+	case inv.Destination != "":
+		return nil // the invoice is asked for, and judged, when it is time to pay
 	case inv.Amount != 0 && inv.Amount != amount.Msats():
 		return no("for %d msat, want %d", inv.Amount, amount.Msats())
 	case inv.Expires < s.in.At+s.rules.InvoiceWindow:
@@ -311,6 +408,44 @@ func points(s *step) error {
 func notRatedYet(s *step) error {
 	if s.sender().Rated {
 		return fmt.Errorf("%w: rated already", InvalidOrderStatus)
+	}
+	return nil
+}
+
+// makerIdentity: only who made the order may move it to another trade key.
+func makerIdentity(otherwise Reason) guard {
+	return func(s *step) error {
+		if s.in.From.Identity != s.o.Maker.Identity {
+			return otherwise
+		}
+		return nil
+	}
+}
+
+func someAsked(s *step) error {
+	if len(s.in.Act.(AskOrders).IDs) == 0 {
+		return InvalidParameters
+	}
+	return nil
+}
+
+func fewAsked(s *step) error {
+	if n := len(s.in.Act.(AskOrders).IDs); n > s.rules.MaxOrdersAsked {
+		return fmt.Errorf("%w: %d orders in one request, at most %d", TooManyRequests, n, s.rules.MaxOrdersAsked)
+	}
+	return nil
+}
+
+func someFound(s *step) error {
+	if len(s.facts.mine) == 0 {
+		return NotFound
+	}
+	return nil
+}
+
+func userKnown(s *step) error {
+	if s.facts.sender == nil {
+		return NotFound
 	}
 	return nil
 }

@@ -40,6 +40,8 @@ type world struct {
 	n     uint64
 	said  []Letter
 	book  []Announcement
+	notes []RatingNote
+	quote *Quote
 	node  *fakeNode
 }
 
@@ -120,7 +122,7 @@ func (p *trader) message(order OrderID, a Act) Input {
 	request, index := p.request, p.index
 	s := p.w.seed()
 	return Input{
-		ID: s.Derive("test event"), At: p.w.now, Seed: s, Act: a, Order: order, Request: &request, Index: &index,
+		ID: s.Derive("test event"), At: p.w.now, Seed: s, Act: a, Order: order, Request: &request, Index: &index, Quote: p.w.quote,
 		From: Sender{Trade: p.trade, Identity: id, Way: p.way},
 	}
 }
@@ -222,13 +224,18 @@ func (w *world) carry(r *Row) bool {
 
 func (w *world) ports() Ports {
 	return Ports{
-		Escrow: w.node, Payer: w.node, Courier: w,
+		Escrow: w.node, Payer: w.node, Courier: w, Resolver: w.node,
 		Now: func() time.Time { return time.Unix(w.now, 0) }, NewSeed: w.seed,
 	}
 }
 
 func (w *world) Deliver(_ context.Context, l Letter) error {
 	w.said = append(w.said, l)
+	return nil
+}
+
+func (w *world) Rate(_ context.Context, r RatingNote) error {
+	w.notes = append(w.notes, r)
 	return nil
 }
 
@@ -288,6 +295,7 @@ type fakeNode struct {
 	paid    map[Hash]*fakePay
 	labels  map[string]Hash
 	sends   int
+	gives   []any // what destinations answer next: an *Invoice or an error
 }
 
 type fakeHold struct {
@@ -391,6 +399,24 @@ func (n *fakeNode) Send(_ context.Context, p Pay, _ string) error {
 	}
 	f.state = PayDone
 	return nil
+}
+
+func (n *fakeNode) Resolve(_ context.Context, _ string, amount Msats, _ string) (string, Hash, int64, error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if len(n.gives) == 0 {
+		return "", Hash{}, 0, errNodeDown
+	}
+	next := n.gives[0]
+	n.gives = n.gives[1:]
+	if err, ok := next.(error); ok {
+		return "", Hash{}, 0, err
+	}
+	i := next.(*Invoice)
+	if i.Amount != amount {
+		return "", Hash{}, 0, fmt.Errorf("asked for %d, the test has %d", amount, i.Amount)
+	}
+	return i.Bolt11, i.Hash, i.Expires, nil
 }
 
 // invoice makes a payout invoice that the node can pay.

@@ -13,12 +13,17 @@ const (
 	OnRelease    On = "release"
 	OnCancel     On = "cancel"
 	OnRateUser   On = "rate-user"
+	OnTradeKey   On = "trade-pubkey"
+	OnOrders     On = "orders"
+	OnRestore    On = "restore-session"
+	OnLastIndex  On = "last-trade-index"
 	OnOther      On = "other" // a well-formed request that this server does not serve
 
 	OnHoldCreated    On = "hold-created"
 	OnHoldAccepted   On = "hold-accepted"
 	OnHoldSettled    On = "hold-settled"
 	OnHoldCanceled   On = "hold-canceled"
+	OnPayoutResolved On = "payout-resolved"
 	OnPayoutPaid     On = "payout-paid"
 	OnPayoutFailed   On = "payout-failed"
 	OnDeadline       On = "deadline"
@@ -27,9 +32,10 @@ const (
 
 // Ons lists every input, in the order of the constants.
 var Ons = []On{
-	OnNewOrder, OnTakeSell, OnTakeBuy, OnAddInvoice, OnFiatSent, OnRelease, OnCancel, OnRateUser, OnOther,
-	OnHoldCreated, OnHoldAccepted, OnHoldSettled, OnHoldCanceled, OnPayoutPaid, OnPayoutFailed, OnDeadline,
-	OnEscrowDeadline,
+	OnNewOrder, OnTakeSell, OnTakeBuy, OnAddInvoice, OnFiatSent, OnRelease, OnCancel, OnRateUser, OnTradeKey, OnOrders,
+	OnRestore, OnLastIndex, OnOther,
+	OnHoldCreated, OnHoldAccepted, OnHoldSettled, OnHoldCanceled, OnPayoutResolved, OnPayoutPaid, OnPayoutFailed,
+	OnDeadline, OnEscrowDeadline,
 }
 
 // Input is one thing that happened, with everything needed to decide on it: the engine reads no clock, no random
@@ -49,6 +55,8 @@ type Input struct {
 	Order   OrderID
 	Request *uint64
 	Index   *int64
+	// Quote is the present price of the order's currency, nil where there is none or it is too old.
+	Quote *Quote
 	// Closed is set while no escrow can be made; new orders and takes are refused, trades under way go on.
 	Closed bool
 }
@@ -78,14 +86,16 @@ type Terms struct {
 	ExpiresAt     int64 // 0 = the server's default
 }
 
-// Invoice is a payout invoice as the node decoded it.
+// Invoice is where the buyer wants the sats: a BOLT 11 invoice as the node decoded it, or a destination from which an
+// invoice is to be had later. Then only Destination and Problem are set.
 type Invoice struct {
-	Bolt11  string
-	Problem string // why it cannot be used at all: not an invoice, wrong network, ours, …; else empty
-	Hash    Hash
-	Amount  Msats // 0 = the payer chooses
-	Expires int64 // unix seconds
-	CLTV    int64 // the payee's min_final_cltv_expiry, blocks (BOLT 11)
+	Bolt11      string
+	Destination string
+	Problem     string // why it cannot be used at all: not an invoice, wrong network, ours, …; else empty
+	Hash        Hash
+	Amount      Msats // 0 = the payer chooses
+	Expires     int64 // unix seconds
+	CLTV        int64 // the payee's min_final_cltv_expiry, blocks (BOLT 11)
 }
 
 // The acts of clients. Invoice is nil where the client gave none.
@@ -106,14 +116,22 @@ type (
 	}
 	// AddInvoice gives or replaces the payout invoice.
 	AddInvoice struct{ Invoice *Invoice }
-	// SendFiat says that the buyer has paid the fiat.
-	SendFiat struct{}
-	// Release is the seller's word that frees the escrow.
-	Release struct{}
+	// SendFiat says that the buyer has paid the fiat. Next is the key for the rest of his range order.
+	SendFiat struct{ Next *NextKey }
+	// Release is the seller's word that frees the escrow. Next as in SendFiat.
+	Release struct{ Next *NextKey }
 	// Cancel asks for the end of the order.
 	Cancel struct{}
 	// RateUser gives the other party 1…5 points.
 	RateUser struct{ Points int64 }
+	// TradeKey moves a pending order of the sender's identity to the trade key that wrote the message.
+	TradeKey struct{}
+	// AskOrders asks for orders of the sender's identity.
+	AskOrders struct{ IDs []OrderID }
+	// AskRestore asks for all trades of the sender's identity that go on.
+	AskRestore struct{}
+	// AskLastIndex asks for the highest trade index of the sender's identity.
+	AskLastIndex struct{}
 	// Other is a request that this server does not serve, and the reason that its sender hears.
 	Other struct {
 		Action string
@@ -141,13 +159,21 @@ type (
 		Hash Hash
 		Why  string
 	}
+	// PayoutResolved: the destination has given an invoice for the exact amount.
+	PayoutResolved struct {
+		Destination string
+		Invoice     string
+		Hash        Hash
+		Expires     int64
+	}
 	// PayoutPaid: the buyer's invoice is paid.
 	PayoutPaid struct {
 		Hash     Hash
 		Preimage Preimage
 		Fee      Msats // routing
 	}
-	// PayoutFailed: this attempt cannot succeed any more. Fatal: nor can another one on the same invoice.
+	// PayoutFailed: this attempt cannot succeed any more. Fatal: nor can another one on the same invoice, or the
+	// destination will never give one. Hash is zero where there was no invoice yet.
 	PayoutFailed struct {
 		Hash  Hash
 		Why   string
@@ -170,6 +196,11 @@ func (SendFiat) On() On        { return OnFiatSent }
 func (Release) On() On         { return OnRelease }
 func (Cancel) On() On          { return OnCancel }
 func (RateUser) On() On        { return OnRateUser }
+func (TradeKey) On() On        { return OnTradeKey }
+func (AskOrders) On() On       { return OnOrders }
+func (AskRestore) On() On      { return OnRestore }
+func (AskLastIndex) On() On    { return OnLastIndex }
+func (PayoutResolved) On() On  { return OnPayoutResolved }
 func (Other) On() On           { return OnOther }
 func (HoldCreated) On() On     { return OnHoldCreated }
 func (HoldIsAccepted) On() On  { return OnHoldAccepted }

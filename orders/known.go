@@ -5,30 +5,27 @@ import "sync"
 // knownKeys are the trade keys of orders that have not ended, for the spam gate. A key is known from the moment that
 // its order is committed.
 type knownKeys struct {
-	mu   sync.RWMutex
-	keys map[PubKey]map[OrderID]bool
+	mu     sync.RWMutex
+	keys   map[PubKey]int       // how many orders it takes part in
+	orders map[OrderID][]PubKey // whose keys are counted for it
 }
 
 func (k *knownKeys) note(o *Order) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.keys == nil {
-		k.keys = make(map[PubKey]map[OrderID]bool)
+		k.keys, k.orders = make(map[PubKey]int), make(map[OrderID][]PubKey)
 	}
+	for _, key := range k.orders[o.ID] {
+		if k.keys[key]--; k.keys[key] == 0 {
+			delete(k.keys, key)
+		}
+	}
+	delete(k.orders, o.ID)
 	for _, p := range []*Party{&o.Maker, &o.Taker} {
-		if !p.Here() {
-			continue
-		}
-		if !o.Status.Final() || o.Status == Success && !p.Rated {
-			if k.keys[p.Trade] == nil {
-				k.keys[p.Trade] = make(map[OrderID]bool)
-			}
-			k.keys[p.Trade][o.ID] = true
-			continue
-		}
-		delete(k.keys[p.Trade], o.ID)
-		if len(k.keys[p.Trade]) == 0 {
-			delete(k.keys, p.Trade)
+		if p.Here() && (!o.Status.Final() || o.Status == Success && !p.Rated) {
+			k.keys[p.Trade]++
+			k.orders[o.ID] = append(k.orders[o.ID], p.Trade)
 		}
 	}
 }
@@ -37,7 +34,7 @@ func (k *knownKeys) note(o *Order) {
 func (e *Engine) Known(key PubKey) bool {
 	e.keys.mu.RLock()
 	defer e.keys.mu.RUnlock()
-	return len(e.keys.keys[key]) > 0
+	return e.keys.keys[key] > 0
 }
 
 // load fills what the engine keeps in memory: the keys of open orders. Finished orders cost nothing at start.

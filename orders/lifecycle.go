@@ -20,11 +20,13 @@ var lifecycle = map[Status][]row{
 	newborn: {
 		// on, by, when → to | what is done and owed then
 		{OnNewOrder, anyone, always, Pending, do(publish, tellMakerOpened)},
+		{OnHoldSettled, node, always, Pending, do(publish, tellMakerOpened)}, // the rest of a range order
 	},
 	Pending: {
 		{OnTakeSell, anyone, invoiceGiven, WaitingPayment, do(assignTaker, storePayout, makeHold, publish)},
 		{OnTakeSell, anyone, always, WaitingBuyerInvoice, do(assignTaker, askPayoutInvoice, tellSellerToWait, publish)},
 		{OnTakeBuy, anyone, always, WaitingPayment, do(assignTaker, useMakerPayout, makeHold, publish)},
+		{OnTradeKey, anyone, always, Pending, do(moveTradeKey)},
 		{OnCancel, maker, always, Canceled, do(tellMakerCanceled, publish)},
 		{OnDeadline, node, always, Expired, do(tellMakerCanceled, publish)},
 	},
@@ -54,7 +56,7 @@ var lifecycle = map[Status][]row{
 	},
 	// The escrow is locked, the buyer pays the fiat.
 	Active: {
-		{OnFiatSent, buyer, always, FiatSent, do(tellFiatSent)},
+		{OnFiatSent, buyer, always, FiatSent, do(keepNextKey, tellFiatSent)},
 		{OnCancel, party, confirmsCancel, CoopCanceled, do(cancelHold, tellCoopCanceled, publish)},
 		{OnCancel, party, always, Active, do(askCoopCancel)},
 		{OnEscrowDeadline, node, always, Canceled, do(cancelHold, tellEscrowLost, tellBothCanceled, publish)},
@@ -62,7 +64,7 @@ var lifecycle = map[Status][]row{
 	},
 	// The buyer says that he has paid.
 	FiatSent: {
-		{OnRelease, seller, always, Settling, do(settleHold)},
+		{OnRelease, seller, always, Settling, do(keepNextKey, settleHold)},
 		{OnCancel, party, confirmsCancel, CoopCanceled, do(cancelHold, tellCoopCanceled, publish)},
 		{OnCancel, party, always, FiatSent, do(askCoopCancel)},
 		{OnEscrowDeadline, node, always, Canceled, do(cancelHold, alertEscrowEnded, tellEscrowLost, tellBothCanceled, publish)},
@@ -70,11 +72,13 @@ var lifecycle = map[Status][]row{
 	},
 	// The seller released; the node has been given the preimage.
 	Settling: {
-		{OnHoldSettled, node, always, SettledHoldInvoice, do(bookSettled, tellReleased, startPayout)},
+		{OnHoldSettled, node, always, SettledHoldInvoice, do(bookSettled, tellBuyerReleased, openRest, tellSellerReleased, startPayout)},
 		{OnHoldCanceled, node, always, Frozen, do(alertEscrowLost, tellEscrowLost)},
 	},
 	// The money is ours to pay out. Nothing un-settles.
 	SettledHoldInvoice: {
+		{OnPayoutResolved, node, unusedInvoice, SettledHoldInvoice, do(storeResolved, payInvoice)},
+		{OnPayoutResolved, node, always, SettledHoldInvoice, do(countFailure)},
 		{OnPayoutPaid, node, always, Success, do(bookPaid, tellCompleted, publish)},
 		{OnPayoutFailed, node, always, SettledHoldInvoice, do(countFailure)},
 		{OnDeadline, node, always, SettledHoldInvoice, do(startPayout)},

@@ -11,6 +11,7 @@ import (
 // released; a later one with types of its own is added instead.
 var migrations = []func(*bbolt.Tx) error{
 	migrateToFirst,
+	migrateToParties,
 }
 
 var schemaKey = []byte("schema")

@@ -117,12 +117,32 @@ type Fiat struct {
 
 // Payout is the payment to the buyer. Times are unix seconds.
 type Payout struct {
-	Invoice  string `json:"invoice,omitempty"` // BOLT 11
-	Hash     Hash   `json:"hash"`
-	Expires  int64  `json:"expires,omitempty"`
-	Attempts int    `json:"attempts,omitempty"`  // finished attempts on this invoice, all failed
-	InFlight bool   `json:"in_flight,omitempty"` // an attempt is owed or under way: the invoice must not change
-	NextAt   int64  `json:"next_at,omitempty"`   // when the next attempt is due; 0 none
+	// Destination is where to ask for an invoice when it is time to pay: a Lightning address, an LNURL, an offer or a
+	// BIP 353 name. Empty if the buyer gave an invoice.
+	Destination string `json:"destination,omitempty"`
+	Invoice     string `json:"invoice,omitempty"` // BOLT 11 or a BOLT 12 invoice
+	Hash        Hash   `json:"hash"`
+	Expires     int64  `json:"expires,omitempty"`
+	Attempts    int    `json:"attempts,omitempty"`  // finished attempts on this invoice, all failed
+	InFlight    bool   `json:"in_flight,omitempty"` // an attempt is owed or under way: the invoice must not change
+	NextAt      int64  `json:"next_at,omitempty"`   // when the next attempt is due; 0 none
+}
+
+// Given reports whether the buyer has said where he wants the sats.
+func (p *Payout) Given() bool { return p.Destination != "" || p.Invoice != "" }
+
+// Text is what the buyer gave.
+func (p *Payout) Text() string {
+	if p.Destination != "" {
+		return p.Destination
+	}
+	return p.Invoice
+}
+
+// NextKey is the trade key that the maker of a range order announced for what will be left of it.
+type NextKey struct {
+	Trade PubKey `json:"trade"`
+	Index int64  `json:"index"`
 }
 
 // Order is one offer and the trade that comes of it. Only the life cycle changes its status.
@@ -132,23 +152,26 @@ type Order struct {
 	Status        Status  `json:"status"`
 	Maker         Party   `json:"maker"`
 	Taker         Party   `json:"taker"`
-	Amount        Sats    `json:"amount"` // without fee
+	Amount        Sats    `json:"amount"`           // without fee; 0 at the market price as long as nobody has taken it
+	Market        bool    `json:"market,omitempty"` // the amount follows from the price at the take
 	Fees          Fees    `json:"fees"`
 	Fiat          Fiat    `json:"fiat"`
 	PaymentMethod string  `json:"payment_method"`
 	Premium       int64   `json:"premium"`
 	// MakerPayout is the payout invoice that the maker of a buy order gave at once. It outlives an abandoned take.
-	MakerPayout Payout `json:"maker_payout"`
-	Payout      Payout `json:"payout"`
-	Hold        Hash   `json:"hold"`                 // payment hash of the current hold invoice
-	CancelBy    Side   `json:"cancel_by,omitempty"`  // who asked for a cooperative cancel
-	CreatedAt   int64  `json:"created_at"`           // unix seconds, as are all times
-	ExpiresAt   int64  `json:"expires_at"`           // end of the pending life
-	TakenAt     int64  `json:"taken_at,omitempty"`   // start of the present waiting duty
-	HeldAt      int64  `json:"held_at,omitempty"`    // the escrow was locked
-	Deadline    int64  `json:"deadline,omitempty"`   // when the present status ends by itself; 0 never
-	Published   int64  `json:"published,omitempty"`  // created_at of the last order event
-	UpdatedAt   int64  `json:"updated_at,omitempty"` // last transition
+	MakerPayout Payout   `json:"maker_payout"`
+	Payout      Payout   `json:"payout"`
+	Next        *NextKey `json:"next,omitempty"`       // of a range order's maker
+	Parent      OrderID  `json:"parent"`               // the range order of which this is the rest
+	Hold        Hash     `json:"hold"`                 // payment hash of the current hold invoice
+	CancelBy    Side     `json:"cancel_by,omitempty"`  // who asked for a cooperative cancel
+	CreatedAt   int64    `json:"created_at"`           // unix seconds, as are all times
+	ExpiresAt   int64    `json:"expires_at"`           // end of the pending life
+	TakenAt     int64    `json:"taken_at,omitempty"`   // start of the present waiting duty
+	HeldAt      int64    `json:"held_at,omitempty"`    // the escrow was locked
+	Deadline    int64    `json:"deadline,omitempty"`   // when the present status ends by itself; 0 never
+	Published   int64    `json:"published,omitempty"`  // created_at of the last order event
+	UpdatedAt   int64    `json:"updated_at,omitempty"` // last transition
 }
 
 // SideOf returns the side on which the maker, or else the taker, stands.

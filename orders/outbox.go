@@ -8,11 +8,12 @@ import (
 
 // Ports is the world as the dispatcher needs it. Now reads the clock, NewSeed the random source.
 type Ports struct {
-	Escrow  Escrow
-	Payer   Payer
-	Courier Courier
-	Now     func() time.Time
-	NewSeed func() Seed
+	Escrow   Escrow
+	Payer    Payer
+	Resolver Resolver
+	Courier  Courier
+	Now      func() time.Time
+	NewSeed  func() Seed
 }
 
 // laneKey is one queue. Rows of a lane go out in the order of their numbers, one at a time.
@@ -117,7 +118,7 @@ func (d *dispatcher) add(rows []*Row) {
 			d.lanes[k] = l
 		}
 		l.rows = append(l.rows, r)
-		if k.lane != MessageLane && k.lane != BookLane {
+		if k.lane != MessageLane && k.lane != BookLane && k.lane != RatingLane {
 			l.after = time.Time{} // a cancel need not wait for the retry of a create
 		}
 	}

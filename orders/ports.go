@@ -67,10 +67,28 @@ type Payer interface {
 	Patience() int64
 }
 
+// ResolveError is a destination that gave no invoice. Fatal: it never will, for this amount.
+type ResolveError struct {
+	Why   string
+	Fatal bool
+}
+
+func (e *ResolveError) Error() string { return e.Why }
+
+// Resolver gets invoices from destinations.
+type Resolver interface {
+	// Resolve returns an invoice for exactly that amount, and when it expires, unix seconds. No money moves. A
+	// *ResolveError is the destination's doing and counts as a failed attempt; any other error is not, and the call is
+	// made again.
+	Resolve(ctx context.Context, destination string, amount Msats, note string) (invoice string, hash Hash, expires int64, err error)
+}
+
 // Courier is Nostr, as the dispatcher needs it.
 type Courier interface {
 	// Deliver seals the letter and publishes it. Nil means that at least one relay has taken it.
 	Deliver(ctx context.Context, l Letter) error
 	// Announce publishes the order event. Nil means that at least one relay has taken it.
 	Announce(ctx context.Context, a Announcement) error
+	// Rate publishes a rating event. Nil means that at least one relay has taken it.
+	Rate(ctx context.Context, r RatingNote) error
 }

@@ -14,6 +14,9 @@ type Rules struct {
 	MinOrder, MaxOrder Sats
 	// FiatCodes is the list of accepted currencies; empty accepts all.
 	FiatCodes []string
+	// MaxOpenOrders is how many orders of one identity may be open at once; 0 is no limit. MaxOrdersAsked is how many
+	// one request may ask for.
+	MaxOpenOrders, MaxOrdersAsked int
 	// PendingSeconds is the life of an order on the book, MaxPendingSeconds the longest that a maker may ask for.
 	PendingSeconds, MaxPendingSeconds int64
 	// WaitingSeconds is the time to pay the hold invoice, and the time to give the payout invoice.
@@ -38,6 +41,7 @@ type Rules struct {
 func DefaultRules() Rules {
 	return Rules{
 		FeeRate: 6000, FeePayer: FeeBySeller, MinOrder: 100, MaxOrder: 1_000_000,
+		MaxOpenOrders: 20, MaxOrdersAsked: 10,
 		PendingSeconds: 24 * 3600, MaxPendingSeconds: 15 * 24 * 3600, WaitingSeconds: 900,
 		InvoiceWindow: 3600, MaxFinalCLTV: 432,
 		PayoutAttempts: 3, PayoutInterval: 60, SlowInterval: 3600, RoutingRate: 2000,
@@ -56,6 +60,7 @@ func (r Rules) Check() error {
 	want(r.FeeRate >= 0 && r.FeeRate <= 100_000, "fee rate %d ppm: want 0…100000", r.FeeRate)
 	want(r.FeePayer == FeeBySeller || r.FeePayer == FeeSplit, "fee payer %q: want seller or split", r.FeePayer)
 	want(r.MinOrder > 0 && r.MinOrder <= r.MaxOrder && r.MaxOrder <= MaxSats, "order limits %d…%d sat: want 1 ≤ min ≤ max", r.MinOrder, r.MaxOrder)
+	want(r.MaxOpenOrders >= 0 && r.MaxOrdersAsked > 0, "orders a user %d, orders a request %d", r.MaxOpenOrders, r.MaxOrdersAsked)
 	want(r.PendingSeconds > 0 && r.PendingSeconds <= r.MaxPendingSeconds, "pending life %d s of at most %d s", r.PendingSeconds, r.MaxPendingSeconds)
 	want(r.WaitingSeconds > 0, "waiting time %d s: want more than 0", r.WaitingSeconds)
 	want(r.InvoiceWindow >= 0 && r.MaxFinalCLTV > 0, "payout invoice limits %d s, %d blocks", r.InvoiceWindow, r.MaxFinalCLTV)

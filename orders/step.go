@@ -17,6 +17,7 @@ type step struct {
 	effects  []owed
 	entries  []Entry
 	letters  int
+	children []*step // orders that this input has made beside the step's own
 	saveHold []*Hold
 	saveUser []*User
 }
@@ -25,8 +26,10 @@ type step struct {
 type facts struct {
 	sender        *User // nil: unknown identity
 	maker, taker  *User
-	rated         *User // the user whom a rate-user message is about
-	busy          bool  // the sender's identity already owes something on an order that it took
+	rated         *User    // the user whom a rate-user message is about
+	busy          bool     // the sender's identity already owes something on an order that it took
+	openOrders    int      // of the sender's identity, as their maker
+	mine          []*Order // the orders that the sender asks for
 	invoiceUsedBy OrderID
 	invoiceIsHold bool
 }
@@ -74,7 +77,7 @@ func (s *step) say(to Side, a Action, parts ...func(*Letter, *Party)) {
 // letter begins a message with a seed of its own.
 func (s *step) letter(to Sender, a Action) *Letter {
 	s.letters++
-	seed := s.in.Seed.Derive("letter", []byte(fmt.Sprint(s.letters)))
+	seed := s.in.Seed.Derive("letter", s.o.ID[:], []byte(fmt.Sprint(s.letters)))
 	return &Letter{To: to.Trade, Way: to.Way, Action: a, At: s.in.At, Seed: seed}
 }
 

@@ -22,6 +22,7 @@ var (
 	timelineBucket  = []byte("timeline")  // created_at, order id → nothing
 	deadlinesBucket = []byte("deadlines") // deadline, order id → nothing
 	dutiesBucket    = []byte("duties")    // identity, order id → nothing; taken orders on which the taker owes something
+	partiesBucket   = []byte("parties")   // identity, created_at, order id → nothing; every order of an identity
 	holdsBucket     = []byte("holds")     // payment hash → JSON of storedHold
 	liveBucket      = []byte("live")      // payment hash → nothing; holds that have not ended
 	invoicesBucket  = []byte("invoices")  // payment hash of a payout invoice → order id
@@ -34,7 +35,7 @@ var (
 )
 
 var allBuckets = [][]byte{
-	metaBucket, ordersBucket, openBucket, timelineBucket, deadlinesBucket, dutiesBucket, holdsBucket, liveBucket,
+	metaBucket, ordersBucket, openBucket, timelineBucket, deadlinesBucket, dutiesBucket, partiesBucket, holdsBucket, liveBucket,
 	invoicesBucket, usersBucket, historyBucket, ledgerBucket, outboxBucket, seenBucket, seenAgeBucket,
 }
 
@@ -192,6 +193,11 @@ func (t *tx) reindex(o *Order, present bool) {
 	if o.takerOwes() {
 		t.index(dutiesBucket, join(o.Taker.Identity[:], o.ID[:]), present)
 	}
+	for _, p := range []*Party{&o.Maker, &o.Taker} {
+		if p.Here() {
+			t.index(partiesBucket, join(p.Identity[:], timeKey(o.CreatedAt, o.ID[:])), present)
+		}
+	}
 	for _, p := range []*Payout{&o.Payout, &o.MakerPayout} {
 		if present && !p.Hash.IsZero() {
 			t.set(invoicesBucket, p.Hash[:], o.ID[:])
@@ -202,6 +208,18 @@ func (t *tx) reindex(o *Order, present bool) {
 // takerOwes reports whether the trade waits for its taker, before the escrow is complete.
 func (o *Order) takerOwes() bool {
 	return o.Taker.Here() && (o.Kind == Sell && o.Status == WaitingBuyerInvoice || o.Kind == Buy && o.Status == WaitingPayment)
+}
+
+// ordersOf walks the orders of an identity from the oldest, open ones only or all, until fn returns false.
+func (t *tx) ordersOf(identity PubKey, open bool, fn func(*Order) bool) {
+	t.each(partiesBucket, identity[:], func(k, _ []byte) bool {
+		id := k[len(identity)+8:]
+		if open && t.b.Bucket(openBucket).Get(id) == nil {
+			return true
+		}
+		o, ok := t.order(OrderID(id))
+		return !ok || fn(o)
+	})
 }
 
 // busy reports whether the identity took an order on which it still owes something.

@@ -107,3 +107,44 @@ func TestOneFaultDoesNotStopTheBatch(t *testing.T) {
 		t.Errorf("%d orders, want 2", n.Orders)
 	}
 }
+
+// A file of each schema before this one opens, is sound, and its trades go on.
+func TestStoresOfEarlierSchemas(t *testing.T) {
+	fixtures, err := filepath.Glob("testdata/schema*.db")
+	if err != nil || len(fixtures) != len(migrations)-1 {
+		t.Fatalf("%d fixtures for %d earlier schemas: %v", len(fixtures), len(migrations)-1, err)
+	}
+	for _, f := range fixtures {
+		t.Run(filepath.Base(f), func(t *testing.T) {
+			old, err := os.ReadFile(f)
+			if err != nil {
+				t.Fatal(err)
+			}
+			w := newWorld(t)
+			w.e.Close()
+			w.store.Close()
+			if err := os.WriteFile(w.path, old, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			w.open()
+			if err := w.store.Check(); err != nil {
+				t.Fatal(err)
+			}
+			w.n = 1000 // seeds that the fixture has not used
+			page, _, err := w.e.Orders(Query{Status: FiatSent, Limit: 1})
+			if err != nil || len(page) != 1 {
+				t.Fatal(len(page), err)
+			}
+			o := page[0]
+			seller := &trader{w: w, name: "seller", identity: o.Maker.Identity, trade: o.Maker.Trade, index: 9, way: Direct}
+			w.node.holds[o.Hold] = &fakeHold{o.Escrow().Msats(), HoldAccepted}
+			w.node.paid[o.Payout.Hash] = &fakePay{state: PayNever}
+			out := seller.does(OrderID{}, AskRestore{})
+			if l := w.last(seller, SayRestore); out.Reason != "" || len(l.Restore.Trades) != 1 {
+				t.Errorf("restored %+v", l.Restore)
+			}
+			seller.must(o.ID, Release{})
+			w.want(o.ID, SettledHoldInvoice)
+		})
+	}
+}
