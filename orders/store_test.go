@@ -138,7 +138,7 @@ func TestStoresOfEarlierSchemas(t *testing.T) {
 			o := page[0]
 			seller := &trader{w: w, name: "seller", identity: o.Maker.Identity, trade: o.Maker.Trade, index: 9, way: Direct}
 			w.node.holds[o.Hold] = &fakeHold{o.Escrow().Msats(), HoldAccepted}
-			w.node.paid[o.Payout.Hash] = &fakePay{state: PayNever}
+			w.node.paid[o.Payout.Hash] = &fakePay{state: PayNever, script: []error{&PayError{Why: "no route"}}}
 			out := seller.does(OrderID{}, AskRestore{})
 			if l := w.last(seller, SayRestore); out.Reason != "" || len(l.Restore.Trades) != 1 {
 				t.Errorf("restored %+v", l.Restore)
