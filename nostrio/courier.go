@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/nbd-wtf/go-nostr"
 
@@ -25,6 +26,7 @@ type Courier struct {
 	// What every order event says alike: our relays, the Lightning networks, and the instance's name.
 	Relays, Networks []string
 	Name             string
+	RatingLife       time.Duration // how long relays keep a rating
 }
 
 // Deliver seals a letter and publishes it. Sealing is a pure function of the letter, so a repeat is the same event.
@@ -39,6 +41,16 @@ func (c *Courier) Deliver(ctx context.Context, l orders.Letter) error {
 // Announce signs and publishes an order event.
 func (c *Courier) Announce(ctx context.Context, a orders.Announcement) error {
 	return c.publish(ctx, c.orderEvent(a).Event(c.Key))
+}
+
+// Rate signs and publishes a rating event.
+func (c *Courier) Rate(ctx context.Context, r orders.RatingNote) error {
+	s := orders.Standing{Reviews: r.Reviews, Sum: r.Sum}
+	e := RatingEvent{
+		Rated: r.Trade, Reviews: r.Reviews, Rating: s.Rating(), Last: r.Last, Min: r.Min, Max: r.Max, Days: r.Days,
+		Expiration: r.Stamp + int64(c.RatingLife/time.Second), CreatedAt: r.Stamp,
+	}
+	return c.publish(ctx, e.Event(c.Key))
 }
 
 func (c *Courier) orderEvent(a orders.Announcement) OrderEvent {
@@ -69,8 +81,11 @@ func message(l orders.Letter) Message {
 	m := Message{Wrapper: WrapOrder, Body: Body{
 		RequestID: l.Request, TradeIndex: l.Index, Action: Action(l.Action), Payload: payload(l),
 	}}
-	if l.Action == orders.SayCantDo {
+	switch l.Action {
+	case orders.SayCantDo:
 		m.Wrapper = WrapCantDo
+	case orders.SayRestore, orders.SayLastIndex:
+		m.Wrapper = WrapRestore
 	}
 	if !l.Order.IsZero() {
 		id := UUID(l.Order)
@@ -94,8 +109,24 @@ func payload(l orders.Letter) Payload {
 		return PaymentFailed{Attempts: uint32(l.Failure.Attempts), RetriesInterval: uint32(l.Failure.Interval)}
 	case l.Points != 0:
 		return RatingUser(l.Points)
+	case l.Views != nil:
+		list := make(Orders, len(l.Views))
+		for i := range l.Views {
+			list[i] = smallOrder(&l.Views[i])
+		}
+		return list
+	case l.Restore != nil:
+		return restored(l.Restore)
 	}
 	return nil
+}
+
+func restored(s *orders.Session) RestoreData {
+	var d RestoreData
+	for _, t := range s.Trades {
+		d.Orders = append(d.Orders, RestoredOrder{OrderID: UUID(t.Order), TradeIndex: t.Index, Status: t.Status})
+	}
+	return d
 }
 
 func smallOrder(v *orders.OrderView) SmallOrder {

@@ -52,6 +52,16 @@ func TestLettersReadAsTheProtocolSays(t *testing.T) {
 			`{"order":{"version":2,"request_id":7018,"trade_index":null,"id":"5c6f8a52-3d1e-4b77-9a40-2f6d1c0b9e11","action":"rate-received","payload":{"rating_user":5}}}`},
 		{"cant-do without an order, G42", orders.Letter{Action: orders.SayCantDo, Request: u64(7001), Reason: orders.InvalidTradeIndex},
 			`{"cant-do":{"version":2,"request_id":7001,"trade_index":null,"action":"cant-do","payload":{"cant_do":"invalid_trade_index"}}}`},
+		{"last-trade-index, G48", orders.Letter{Action: orders.SayLastIndex, Index: i64(5)},
+			`{"restore":{"version":2,"request_id":null,"trade_index":5,"action":"last-trade-index","payload":null}}`},
+		{"an empty session, G46", orders.Letter{Action: orders.SayRestore, Restore: &orders.Session{}},
+			`{"restore":{"version":2,"request_id":null,"trade_index":null,"action":"restore-session","payload":{"restore_data":{"orders":[],"disputes":[]}}}}`},
+		{"a session", orders.Letter{Action: orders.SayRestore, Restore: &orders.Session{Trades: []orders.Restored{{Order: id, Index: 4, Status: "fiat-sent"}}}},
+			`{"restore":{"version":2,"request_id":null,"trade_index":null,"action":"restore-session","payload":{"restore_data":{"orders":[{"order_id":"5c6f8a52-3d1e-4b77-9a40-2f6d1c0b9e11","trade_index":4,"status":"fiat-sent"}],"disputes":[]}}}}`},
+		{"orders by id, like G50", orders.Letter{Action: orders.SayOrders, Request: u64(7022), Views: []orders.OrderView{{
+			ID: id, Kind: orders.Sell, Status: "fiat-sent", Amount: 26433, Fiat: orders.Fiat{Code: "EUR", Amount: 250}, PaymentMethod: "SEPA,Revolut", Premium: 3,
+			CreatedAt: i64(1767225600), ExpiresAt: i64(1767312000)}}},
+			`{"order":{"version":2,"request_id":7022,"trade_index":null,"action":"orders","payload":{"orders":[{"id":"5c6f8a52-3d1e-4b77-9a40-2f6d1c0b9e11","kind":"sell","status":"fiat-sent","amount":26433,"fiat_code":"EUR","min_amount":null,"max_amount":null,"fiat_amount":250,"payment_method":"SEPA,Revolut","premium":3,"created_at":1767225600,"expires_at":1767312000}]}}}`},
 		{"released", orders.Letter{Action: orders.SayReleased, Order: id},
 			`{"order":{"version":2,"request_id":null,"trade_index":null,"id":"5c6f8a52-3d1e-4b77-9a40-2f6d1c0b9e11","action":"released","payload":null}}`},
 	}
@@ -108,7 +118,7 @@ func TestNothingIsDoneUntilARelayHasTakenIt(t *testing.T) {
 }
 
 func TestTranslate(t *testing.T) {
-	decode := func(s string) orders.Invoice { return orders.Invoice{Bolt11: s} }
+	decode := func(_ orders.OrderID, s string) orders.Invoice { return orders.Invoice{Bolt11: s} }
 	now := int64(1767225600)
 	id := UUID{1}
 	body := func(a Action, p Payload) Incoming {
@@ -128,7 +138,13 @@ func TestTranslate(t *testing.T) {
 		{"take-buy", body(ActTakeBuy, nil), true, orders.OnTakeBuy},
 		{"add-invoice", body(ActAddInvoice, PaymentRequest{Invoice: inv}), true, orders.OnAddInvoice},
 		{"add-invoice with another payload", body(ActAddInvoice, TextMessage("x")), true, orders.OnOther},
-		{"fiat-sent with the next key", body(ActFiatSent, NextTrade{}), true, orders.OnFiatSent},
+		{"fiat-sent with the next key", body(ActFiatSent, NextTrade{PubKey: orders.PubKey{1}.String(), Index: 3}), true, orders.OnFiatSent},
+		{"fiat-sent with a next key that is none", body(ActFiatSent, NextTrade{PubKey: "npub"}), true, orders.OnOther},
+		{"trade-pubkey", body(ActTradePubKey, nil), true, orders.OnTradeKey},
+		{"orders", body(ActOrders, IDs{id}), true, orders.OnOrders},
+		{"restore-session", body(ActRestoreSession, nil), true, orders.OnRestore},
+		{"last-trade-index", body(ActLastTradeIndex, nil), true, orders.OnLastIndex},
+		{"dispute, not served yet", body(ActDispute, nil), true, orders.OnOther},
 		{"release", body(ActRelease, nil), true, orders.OnRelease},
 		{"release with another payload", body(ActRelease, Amount(1)), true, orders.OnOther},
 		{"cancel", body(ActCancel, nil), true, orders.OnCancel},

@@ -24,6 +24,7 @@ const (
 	KindRelayList = 10002 // NIP-65
 	KindAuth      = 22242 // NIP-42
 	KindOrder     = 38383 // NIP-69
+	KindRating    = 38384 // Mostro protocol, "User rating"
 	KindInfo      = 38385 // Mostro protocol, "Mostro instance status"
 )
 

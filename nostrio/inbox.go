@@ -8,20 +8,21 @@ import (
 // late is not wanted any more. What continues a trade counts whenever it comes.
 const OpeningWindow = 600
 
-// Translate makes the exchange's input of a client's message. decode reads a payout invoice with the node's help; it
-// is called at most once. False: the message asks for nothing, or too late, and is dropped without an answer.
-func Translate(in Incoming, now int64, seed orders.Seed, decode func(string) orders.Invoice) (orders.Input, bool) {
+// Translate makes the exchange's input of a client's message. decode reads a payout invoice or destination with the
+// node's help; it is called at most once, with the order that it is for, zero for a new one. False: the message asks for nothing, or too late, and is dropped without an answer.
+func Translate(in Incoming, now int64, seed orders.Seed, decode func(orders.OrderID, string) orders.Invoice) (orders.Input, bool) {
 	b := in.Message.Body
 	if opens(b.Action) && in.At < now-OpeningWindow || !asks(b.Action) {
 		return orders.Input{}, false
 	}
 	input := orders.Input{
-		ID: in.ID, At: now, Seed: seed, Request: b.RequestID, Index: b.TradeIndex, Act: act(b, decode),
+		ID: in.ID, At: now, Seed: seed, Request: b.RequestID, Index: b.TradeIndex,
 		From: orders.Sender{Trade: in.Sender, Identity: in.Identity, Way: in.Way},
 	}
 	if b.ID != nil && b.Action != ActNewOrder {
 		input.Order = orders.OrderID(*b.ID)
 	}
+	input.Act = act(b, func(text string) orders.Invoice { return decode(input.Order, text) })
 	return input, true
 }
 
@@ -61,11 +62,11 @@ func act(b Body, decode func(string) orders.Invoice) orders.Act {
 			return orders.AddInvoice{Invoice: decoded(p.Invoice, decode)}
 		}
 	case ActFiatSent, ActRelease:
-		if _, next := b.Payload.(NextTrade); next || b.Payload == nil {
+		if next, ok := nextKey(b.Payload); ok {
 			if b.Action == ActRelease {
-				return orders.Release{}
+				return orders.Release{Next: next}
 			}
-			return orders.SendFiat{}
+			return orders.SendFiat{Next: next}
 		}
 	case ActCancel:
 		return orders.Cancel{}
@@ -73,10 +74,42 @@ func act(b Body, decode func(string) orders.Invoice) orders.Act {
 		if p, ok := b.Payload.(RatingUser); ok {
 			return orders.RateUser{Points: int64(p)}
 		}
+	case ActTradePubKey:
+		return orders.TradeKey{}
+	case ActOrders:
+		if p, ok := b.Payload.(IDs); ok {
+			return askOrders(p)
+		}
+	case ActRestoreSession:
+		return orders.AskRestore{}
+	case ActLastTradeIndex:
+		return orders.AskLastIndex{}
 	default:
 		return orders.Other{Action: string(b.Action), Reason: orders.InvalidAction}
 	}
 	return orders.Other{Action: string(b.Action), Reason: orders.InvalidParameters}
+}
+
+// nextKey reads the announced key for the rest of a range order. A key that is none fails the message: the sender
+// would lose his rest without a word.
+func nextKey(payload Payload) (*orders.NextKey, bool) {
+	p, ok := payload.(NextTrade)
+	if !ok {
+		return nil, payload == nil
+	}
+	key, err := orders.ParsePubKey(p.PubKey)
+	if err != nil {
+		return nil, false
+	}
+	return &orders.NextKey{Trade: key, Index: int64(p.Index)}, true
+}
+
+func askOrders(ids IDs) orders.AskOrders {
+	a := orders.AskOrders{}
+	for _, id := range ids {
+		a.IDs = append(a.IDs, orders.OrderID(id))
+	}
+	return a
 }
 
 func newOrder(p SmallOrder, decode func(string) orders.Invoice) orders.Act {
