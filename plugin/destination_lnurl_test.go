@@ -134,6 +134,13 @@ func (p *payService) invoice(amount simln.Msat) string {
 	return s
 }
 
+// set changes the service under its lock.
+func (p *payService) set(change func()) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	change()
+}
+
 // queries are the callbacks' queries since the last call.
 func (p *payService) queries() []url.Values {
 	p.mu.Lock()
@@ -377,9 +384,7 @@ func TestOurOwnTroubleIsNoJudgement(t *testing.T) {
 	if got, err := r.Check(ended, d); !errors.Is(err, context.Canceled) || got != (takes{}) {
 		t.Errorf("the caller stops: %+v, %v", got, err)
 	}
-	p.mu.Lock()
-	p.serve = nil
-	p.mu.Unlock()
+	p.set(func() { p.serve = nil })
 
 	for range maxChecks {
 		r.checks <- struct{}{}
