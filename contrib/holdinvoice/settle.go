@@ -31,33 +31,33 @@ const (
 // settle decides that the money is ours: on disk first, then with each held part. The
 // preimage may be nil if it is known. It returns once the node was told; proof follows.
 // Calling again is safe, after any error too.
-func (h *holder) settle(ctx context.Context, c *contract, given *Preimage) (Invoice, error) {
+func (h *holder) settle(ctx context.Context, c *contract, given *Preimage) error {
 	if given != nil && given.Hash() != c.hash {
-		return Invoice{}, clnio.Errorf(clnio.CodeInvalidParams, "preimage: does not belong to the payment_hash")
+		return clnio.Errorf(clnio.CodeInvalidParams, "preimage: does not belong to the payment_hash")
 	}
 	if _, err := h.seal.Ready(ctx); err != nil {
-		return Invoice{}, err
+		return err
 	}
 	h.awaitStart(ctx, c)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if err := h.reread(c); err != nil {
-		return Invoice{}, err
+		return err
 	}
 	if c.inv.State == Settling || c.inv.State == Settled {
-		return c.inv.clone(), h.obey(c)
+		return h.obey(c)
 	}
 	if err := h.maySettle(ctx, c); err != nil {
-		return Invoice{}, err
+		return err
 	}
 	next := c.inv.clone()
 	next.State, next.Settle = Settling, true
 	// Crash before this: ACCEPTED, and the parts are replayed. After it: whoever reads the
 	// store next resolves each part that comes back.
 	if err := h.save(c, next); err != nil {
-		return Invoice{}, err
+		return err
 	}
-	return c.inv.clone(), h.obey(c)
+	return h.obey(c)
 }
 
 // maySettle says why a settle must not begin. The caller holds c.mu.
@@ -102,22 +102,19 @@ func (h *holder) awaitStart(ctx context.Context, c *contract) {
 }
 
 // cancel decides that the money goes back. Calling again is safe.
-func (h *holder) cancel(c *contract, reason string) (Invoice, error) {
+func (h *holder) cancel(c *contract, reason string) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if err := h.reread(c); err != nil {
-		return Invoice{}, err
+		return err
 	}
 	switch c.inv.State {
 	case Canceling, Canceled:
-		return c.inv.clone(), h.obey(c)
+		return h.obey(c)
 	case Open, Accepted:
-		if err := h.giveBack(c, reason); err != nil {
-			return Invoice{}, err
-		}
-		return c.inv.clone(), nil
+		return h.giveBack(c, reason)
 	}
-	return Invoice{}, wrongState(&c.inv)
+	return wrongState(&c.inv)
 }
 
 // giveBack stores the decision to cancel and carries it out. The caller holds c.mu, and
@@ -245,7 +242,7 @@ func outstanding(inv *Invoice) bool {
 
 func (h *holder) confirmOnce(ctx context.Context) {
 	todo := h.all(func(inv *Invoice) bool {
-		return outstanding(inv) && !(inv.State == Settled && h.moved.unavailable())
+		return outstanding(inv) && (inv.State != Settled || !h.moved.unavailable())
 	})
 	if len(todo) == 0 {
 		return
