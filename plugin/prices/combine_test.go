@@ -61,7 +61,7 @@ func TestCombineAgainstFloats(t *testing.T) {
 }
 
 func floatCombine(in []Price) float64 {
-	var s []float64
+	s := make([]float64, 0, len(in))
 	for _, p := range slices.Sorted(slices.Values(in)) {
 		s = append(s, float64(p))
 	}

@@ -47,9 +47,9 @@ func (s Source) check() error {
 	return nil
 }
 
-// takes reports whether a code, in upper case, may come from s.
+// takes reports whether the price of a Known currency may come from s.
 func (s Source) takes(code string) bool {
-	return Known(code) && (len(s.Only) == 0 || slices.Contains(s.Only, code)) && !slices.Contains(s.Except, code)
+	return (len(s.Only) == 0 || slices.Contains(s.Only, code)) && !slices.Contains(s.Except, code)
 }
 
 var errNoRates = errors.New("no price in the answer")
@@ -58,7 +58,7 @@ var errNoRates = errors.New("no price in the answer")
 func (s Source) reduce(a Answer) (Answer, error) {
 	out := Answer{PerBTC: map[string]Price{}, Base: strings.ToUpper(a.Base)}
 	for code, p := range a.PerBTC {
-		if code = strings.ToUpper(code); p.Valid() && (s.takes(code) || code == out.Base) {
+		if code = strings.ToUpper(code); p.Valid() && Known(code) && (s.takes(code) || code == out.Base) {
 			out.PerBTC[code] = p
 		}
 	}

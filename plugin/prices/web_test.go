@@ -117,6 +117,7 @@ func FuzzAnswers(f *testing.F) {
 		f.Add(recorded(f, w.id))
 	}
 	f.Add([]byte(`{"BTC":{"USD":1e999999999}}`))
+	f.Add([]byte(`{"":{"last":1}}`)) // a code that is no code
 	f.Fuzz(func(t *testing.T, body []byte) {
 		for _, w := range webSources {
 			a, err := w.read(body, recordedAt)
@@ -264,7 +265,7 @@ func TestNode(t *testing.T) {
 		t.Errorf("a node without the plugin: %v", err)
 	}
 	asked = nil
-	var many []string
+	many := make([]string, 0, len(names))
 	for _, c := range Currencies() {
 		many = append(many, c.Code)
 	}
