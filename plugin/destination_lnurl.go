@@ -26,6 +26,8 @@ type jsonGetter interface {
 	GetJSON(ctx context.Context, url string, v any, header ...safehttp.Header) error
 }
 
+var _ jsonGetter = (*safehttp.Client)(nil)
+
 // payRequest is the first answer of LNURL-pay (LUD-06), with LUD-12's comments.
 type payRequest struct {
 	serviceError

@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"net"
@@ -156,7 +157,8 @@ type wireNode struct {
 	// The answers, as JSON fields or a *clnio.Error; decode's by the string that is read.
 	decode         map[string]any
 	fetch, resolve any
-	own            []any // listinvoices
+	own            []any  // listinvoices
+	cut            string // a command whose connection is lost before its answer
 	asked          map[string]map[string]any
 }
 
@@ -199,6 +201,12 @@ func (w *wireNode) serve(c net.Conn) {
 		var params map[string]any
 		if json.Unmarshal(raw, &m) != nil || json.Unmarshal(m.Params, &params) != nil {
 			w.t.Errorf("lightningd refuses %s", raw)
+			return
+		}
+		w.mu.Lock()
+		cut := w.cut == m.Method
+		w.mu.Unlock()
+		if cut {
 			return
 		}
 		reply := clnio.Message{ID: m.ID}
@@ -390,6 +398,52 @@ func TestInvoicesOfOffers(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A node that cannot be asked says nothing about the destination, and nobody is asked for another one.
+func TestLookUpsThatTheNodeBreaksOff(t *testing.T) {
+	const name = "₿alice@pay.example.com"
+	for _, c := range []struct {
+		name, text string
+		do         func(*wireNode)
+		checkToo   bool
+	}{
+		{"decode", wireOffer, func(w *wireNode) { w.cut = "decode" }, true},
+		{"fetchinvoice", wireOffer, func(w *wireNode) { w.cut = "fetchinvoice" }, false},
+		{"listinvoices", wireOffer, func(w *wireNode) { w.cut = "listinvoices" }, false},
+		{"fetchbip353", name, func(w *wireNode) { w.cut = "fetchbip353" }, true},
+		{"decode behind a name", name, func(w *wireNode) { w.cut = "decode" }, true},
+		{"the offers plugin stops", wireOffer, func(w *wireNode) { w.fetch = clnio.Errorf(clnio.CodePluginTerminated, "gone") }, false},
+		{"the node stops", name, func(w *wireNode) { w.resolve = clnio.Errorf(clnio.CodeShuttingDown, "gone") }, true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			w, r := wireResolver(t)
+			c.do(w)
+			var about *orders.PayError
+			if got, err := r.Resolve(t.Context(), parseDestination(c.text), payAmount, ""); err == nil || errors.As(err, &about) {
+				t.Errorf("got %+v, %v", got, err)
+			}
+			if got, err := r.Check(t.Context(), parseDestination(c.text)); (err != nil) != c.checkToo || got.Problem != "" {
+				t.Errorf("check: %+v, %v", got, err)
+			}
+		})
+	}
+}
+
+// An invoice that the node has signed and not stored, as hold invoices are, shows by its payee alone.
+func TestServicesThatGiveOurOwnHoldInvoices(t *testing.T) {
+	w, r := wireResolver(t)
+	fields := map[string]any{
+		"type": "bolt11 invoice", "valid": true, "currency": "bcrt", "created_at": wireNow, "expiry": 3600, "payee": "03bb",
+		"amount_msat": payAmount, "payment_hash": strings.Repeat("cd", 32), "min_final_cltv_expiry": 18, "description": "x",
+	}
+	w.decode["lnbcrt1q"] = fields
+	if got, err := r.judgeBolt11(t.Context(), "lnbcrt1q", payAmount, orders.Hash{}); err != nil || got.Expires != wireNow+3600 {
+		t.Fatalf("got %+v, %v", got, err)
+	}
+	w.set("lnbcrt1q", "payee", wireSelf)
+	_, err := r.judgeBolt11(t.Context(), "lnbcrt1q", payAmount, orders.Hash{})
+	wantPayError(t, err, "own node", true)
 }
 
 func TestNamesThatLeadNowhere(t *testing.T) {
