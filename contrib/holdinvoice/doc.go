@@ -53,8 +53,8 @@
 //
 // main.go and runtime.go are the process and its two streams, manifest.go what it tells
 // the node. hook.go takes payments in and decide.go judges them, without any I/O.
-// invoice.go makes an invoice, settle.go ends and proves one, deadlines.go watches blocks
-// and clocks, recover.go begins again after a restart, guard.go is the second role.
+// invoice.go makes an invoice, settle.go ends one and proof.go proves it by what books.go
+// reads, deadlines.go watches blocks and clocks, recover.go begins again after a restart, guard.go is the second role.
 // store.go is the disk, rpc.go and params.go the commands.
 //
 // # What it does not protect from
