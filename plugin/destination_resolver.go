@@ -31,7 +31,7 @@ type resolver struct {
 // rather than queued; payouts are bounded by the outbox.
 const (
 	maxChecks    = 16
-	checkLimit   = 20 * time.Second
+	checkLimit   = 12 * time.Second
 	resolveLimit = 90 * time.Second
 )
 
