@@ -104,12 +104,11 @@ func New(c Config, sources ...Source) (*Book, error) {
 // Run asks the sources until ctx ends, and returns ctx's error. As long as there has never been a price the rounds come
 // sooner, at first Retry apart.
 func (b *Book) Run(ctx context.Context) error {
-	retry := b.config.Retry
+	retry := min(b.config.Retry, b.config.Interval)
 	for {
 		wait := b.config.Interval
 		if !b.ask(ctx) {
-			wait = min(wait, retry)
-			retry *= 2
+			wait, retry = retry, min(2*retry, b.config.Interval)
 		}
 		select {
 		case <-ctx.Done():

@@ -186,6 +186,10 @@ func TestAllSourcesFail(t *testing.T) {
 		if s := b.Snapshot(); len(s.Rates) != 0 || !s.At.IsZero() {
 			t.Errorf("snapshot %+v", s)
 		}
+		time.Sleep(24 * time.Hour)
+		if n := len(a.minutes(start)); n != 7+24*12 {
+			t.Errorf("asked %d times in a day", n)
+		}
 		a.set(usd(90_000))
 		time.Sleep(5 * time.Minute)
 		b.expect(t, "USD", 90_000, nil)
@@ -341,7 +345,7 @@ func TestNewRefuses(t *testing.T) {
 	}
 }
 
-// TestAllSourcesTogether runs the four of the web on their recorded answers, over real sockets.
+// TestAllSourcesTogether runs the four of the web on sample answers, over real sockets.
 func TestAllSourcesTogether(t *testing.T) {
 	base, client := api(t, make(chan *http.Request, 100))
 	sources := make([]Source, 0, len(webSources))

@@ -18,10 +18,11 @@ import (
 	"github.com/mostro-cln/mostro/plugin/safehttp"
 )
 
-// recordedAt is the day after the recorded answer of currency_api was made.
-var recordedAt = time.Date(2026, 6, 12, 12, 0, 0, 0, time.UTC)
+// sampledAt is the day after the sample of currency_api was made.
+var sampledAt = time.Date(2026, 6, 12, 12, 0, 0, 0, time.UTC)
 
-func recorded(t testing.TB, name string) []byte {
+// sample is an answer in the shape of the source's own.
+func sample(t testing.TB, name string) []byte {
 	t.Helper()
 	body, err := os.ReadFile(filepath.Join("testdata", name+".json"))
 	if err != nil {
@@ -30,10 +31,10 @@ func recorded(t testing.TB, name string) []byte {
 	return body
 }
 
-func TestReadsRecordedAnswers(t *testing.T) {
+func TestReadsSampleAnswers(t *testing.T) {
 	for _, w := range webSources {
 		t.Run(w.id, func(t *testing.T) {
-			a, err := w.read(recorded(t, w.id), recordedAt)
+			a, err := w.read(sample(t, w.id), sampledAt)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -87,7 +88,7 @@ func TestAnswersOfAnotherShape(t *testing.T) {
 			"the wrong type":      `{"BTC":[],"bitcoin":[],"btc":[],"USD":[],"date":"2026-06-11"}`,
 			"an object in a code": `{"BTC":{"USD":{}},"bitcoin":{"usd":[]},"btc":{"usd":{}},"USD":{"last":{}},"date":"2026-06-11"}`,
 		} {
-			a, err := w.read([]byte(body), recordedAt)
+			a, err := w.read([]byte(body), sampledAt)
 			if err == nil {
 				_, err = Source{ID: w.id}.reduce(a)
 			}
@@ -99,7 +100,7 @@ func TestAnswersOfAnotherShape(t *testing.T) {
 }
 
 func TestDailyRatesGrowOld(t *testing.T) {
-	body := recorded(t, "currency_api")
+	body := sample(t, "currency_api")
 	made := time.Date(2026, 6, 11, 0, 0, 0, 0, time.UTC)
 	if _, err := readCurrencyAPI(body, made.Add(dailyLimit)); err != nil {
 		t.Errorf("at the limit: %v", err)
@@ -114,13 +115,13 @@ func TestDailyRatesGrowOld(t *testing.T) {
 
 func FuzzAnswers(f *testing.F) {
 	for _, w := range webSources {
-		f.Add(recorded(f, w.id))
+		f.Add(sample(f, w.id))
 	}
 	f.Add([]byte(`{"BTC":{"USD":1e999999999}}`))
 	f.Add([]byte(`{"":{"last":1}}`)) // a code that is no code
 	f.Fuzz(func(t *testing.T, body []byte) {
 		for _, w := range webSources {
-			a, err := w.read(body, recordedAt)
+			a, err := w.read(body, sampledAt)
 			if err != nil {
 				continue
 			}
@@ -137,14 +138,14 @@ func FuzzAnswers(f *testing.F) {
 	})
 }
 
-// api is a real server that has the recorded answers.
+// api is a real server that has the sample answers.
 func api(t *testing.T, asked chan<- *http.Request) (string, *safehttp.Client) {
 	t.Helper()
 	mux := http.NewServeMux()
 	for path, name := range map[string]string{
 		"/exrates/BTC": "yadio", "/simple/price": "coingecko", "/ticker": "blockchain", "/currencies/btc.min.json": "currency_api",
 	} {
-		body := recorded(t, name)
+		body := sample(t, name)
 		mux.HandleFunc("GET "+path, func(w http.ResponseWriter, r *http.Request) {
 			asked <- r
 			if name == "currency_api" { // made today
