@@ -24,10 +24,6 @@ const (
 	bolt12Offer                        // lno1…: BOLT 12
 )
 
-func (k destinationKind) String() string {
-	return [...]string{"unknown", "bolt11 invoice", "ln address", "bip353 name", "lnurl", "bolt12 offer"}[k]
-}
-
 // destination is a buyer's text, read but not yet looked up. The zero value is unknown.
 type destination struct {
 	Kind destinationKind

@@ -13,8 +13,6 @@ import (
 const (
 	// leastLife is how long an invoice must live when we get it, seconds: one payment call, and two minutes to begin it.
 	leastLife = retryFor + 120
-	// bolt12Life is the life of a BOLT 12 invoice that names none, seconds.
-	bolt12Life = 7200
 	// maxPathCLTV bounds a blinded path, blocks. It covers several hops beside the payee, so it is a week and not what a
 	// payee alone may ask for.
 	maxPathCLTV = 1008
@@ -27,28 +25,28 @@ func (r *resolver) judgeBolt11(ctx context.Context, bolt11 string, amount orders
 	if err != nil {
 		return resolved{}, err
 	}
-	expires := d.CreatedAt + d.Expiry
+	inv, ok := d.Due()
 	why := ""
 	switch {
-	case d.Type != "bolt11 invoice" || !d.Valid || d.PaymentHash.IsZero():
+	case !ok || d.Type != "bolt11 invoice":
 		why = "the service's invoice is not valid"
 	case d.Currency != bolt11Currency[r.self.Network]:
 		why = "the service's invoice is for another network"
 	case d.Payee == r.self.ID:
 		why = "the service's invoice is of the exchange's own node"
-	case d.Amount == nil || *d.Amount != amount:
+	case inv.Amount == nil || *inv.Amount != amount:
 		why = "the service's invoice is for another amount"
 	case d.DescriptionHash != nil && *d.DescriptionHash != metadata:
 		why = "the service's invoice is for something else"
 	case d.FinalCLTV > r.maxFinalCLTV:
 		why = "the service's invoice asks for too long a lock"
-	case expires < r.now().Unix()+leastLife:
+	case inv.Expires < r.now().Unix()+leastLife:
 		why = "the service's invoice expires too soon"
 	}
 	if why != "" {
 		return resolved{}, hopeless(why)
 	}
-	return r.notOurs(ctx, resolved{bolt11, d.PaymentHash, expires})
+	return r.notOurs(ctx, resolved{bolt11, inv.Hash, inv.Expires})
 }
 
 // judgeBolt12 does the same for an invoice that an offer gave.
@@ -58,26 +56,22 @@ func (r *resolver) judgeBolt12(ctx context.Context, invoice string, amount order
 	if err != nil {
 		return resolved{}, err
 	}
-	life := int64(bolt12Life)
-	if d.InvoiceExpiry != nil {
-		life = *d.InvoiceExpiry
-	}
+	inv, ok := d.Due()
 	var chains []string
 	if d.InvoiceChain != "" {
 		chains = []string{d.InvoiceChain}
 	}
-	expires := d.InvoiceCreated + life
 	why := ""
 	switch {
-	case d.Type != "bolt12 invoice" || !d.Valid || d.InvoiceHash.IsZero():
+	case !ok || d.Type != "bolt12 invoice":
 		why = "the offer's invoice is not valid"
 	case !onChain(r.self.Network, chains...):
 		why = "the offer's invoice is for another network"
 	case d.InvoiceNode == r.self.ID:
 		why = "the offer's invoice is of the exchange's own node"
-	case d.InvoiceAmount == nil || *d.InvoiceAmount != amount:
+	case inv.Amount == nil || *inv.Amount != amount:
 		why = "the offer's invoice is for another amount"
-	case expires < r.now().Unix()+leastLife:
+	case inv.Expires < r.now().Unix()+leastLife:
 		why = "the offer's invoice expires too soon"
 	}
 	for _, p := range d.InvoicePaths {
@@ -88,7 +82,7 @@ func (r *resolver) judgeBolt12(ctx context.Context, invoice string, amount order
 	if why != "" {
 		return resolved{}, hopeless(why)
 	}
-	return r.notOurs(ctx, resolved{invoice, d.InvoiceHash, expires})
+	return r.notOurs(ctx, resolved{invoice, inv.Hash, inv.Expires})
 }
 
 func (r *resolver) describeInvoice(ctx context.Context, text string) (described, error) {

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"net"
 	"net/url"
 	"reflect"
 	"strconv"
@@ -15,15 +14,19 @@ import (
 	"unicode/utf8"
 
 	"github.com/mostro-cln/mostro/orders"
+	"github.com/mostro-cln/mostro/plugin/safehttp"
 )
 
 const tagPayRequest = "payRequest" // LUD-06
 
-// jsonGetter is HTTP as we need it: one GET whose body is read as JSON into v. The implementation bounds time and size,
-// follows no redirect to another host and refuses addresses that are not public.
+// jsonGetter is HTTP as we need it; a *safehttp.Client in the exchange.
 type jsonGetter interface {
-	GetJSON(ctx context.Context, url string, v any) error
+	// GetJSON fetches one JSON value into v. It bounds time and size, follows no redirect and refuses hosts that are not
+	// public; its errors are those of safehttp.
+	GetJSON(ctx context.Context, url string, v any, header ...safehttp.Header) error
 }
+
+var _ jsonGetter = (*safehttp.Client)(nil)
 
 // payRequest is the first answer of LNURL-pay (LUD-06), with LUD-12's comments.
 type payRequest struct {
@@ -79,7 +82,7 @@ func (a *wireAmount) UnmarshalJSON(b []byte) error {
 func (r *resolver) askTerms(ctx context.Context, d destination) (payRequest, error) {
 	var p payRequest
 	if err := r.http.GetJSON(ctx, d.URL, &p); err != nil {
-		return p, perhapsLater("the address's service " + httpProblem(err))
+		return p, httpError(err)
 	}
 	switch _, err := parsePayURL(p.Callback); {
 	case p.refused():
@@ -110,7 +113,7 @@ func (r *resolver) askInvoice(ctx context.Context, d destination, p payRequest, 
 	var a payAnswer
 	switch err := r.http.GetJSON(ctx, callback, &a); {
 	case err != nil:
-		return resolved{}, perhapsLater("the address's service " + httpProblem(err))
+		return resolved{}, httpError(err)
 	case a.refused():
 		return resolved{}, perhapsLater("the address's service refused" + reasonFor(d, a.Reason))
 	case strings.TrimSpace(a.PR) == "":
@@ -156,18 +159,35 @@ func callbackURL(callback string, amount orders.Msats, note string) (string, err
 	return u.String(), nil
 }
 
-// httpProblem says what was wrong without the URL or the addresses behind it, which are the buyer's payment details.
-func httpProblem(err error) string {
-	var timeout net.Error
-	var syntax *json.SyntaxError
-	var shape *json.UnmarshalTypeError
-	switch {
-	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():
-		return "did not answer in time"
-	case errors.As(err, &syntax), errors.As(err, &shape):
-		return "answered with something else than LNURL-pay"
+// httpErrors says what each way to fail means. The errors themselves name the host, which is the buyer's payment detail.
+var httpErrors = []struct {
+	is    error
+	why   string
+	fatal bool
+}{
+	{safehttp.ErrURL, "is no host of the internet", true},
+	{safehttp.ErrAddress, "has an address that is not public", true},
+	{safehttp.ErrNoProxy, "is an onion service, which this node does not reach", true},
+	{safehttp.ErrRedirect, "redirects", true},
+	{safehttp.ErrTooLarge, "answers with too much", true},
+	{safehttp.ErrJSON, "answers with something else than LNURL-pay", false},
+	{safehttp.ErrResolve, "has a name that could not be resolved", false},
+	{safehttp.ErrTimeout, "did not answer in time", false},
+	{context.DeadlineExceeded, "did not answer in time", false},
+}
+
+func httpError(err error) error {
+	const service = "the address's service "
+	for _, e := range httpErrors {
+		if errors.Is(err, e.is) {
+			return &orders.PayError{Why: service + e.why, Fatal: e.fatal}
+		}
 	}
-	return "could not be asked"
+	var status *safehttp.StatusError
+	if errors.As(err, &status) {
+		return perhapsLater(service + fmt.Sprintf("answers with HTTP status %d", status.Code))
+	}
+	return perhapsLater(service + "could not be reached")
 }
 
 // reasonFor is a service's own words, cleaned and short, for the operator. They are left out where they quote the

@@ -31,7 +31,7 @@ type resolver struct {
 // rather than queued; payouts are bounded by the outbox.
 const (
 	maxChecks    = 16
-	checkLimit   = 20 * time.Second
+	checkLimit   = 12 * time.Second
 	resolveLimit = 90 * time.Second
 )
 
@@ -181,32 +181,39 @@ func (r *resolver) resolveName(ctx context.Context, name string, amount orders.M
 	if err != nil {
 		return resolved{}, err
 	}
+	return r.fetchNamed(ctx, o, amount, note)
+}
+
+func (r *resolver) fetchNamed(ctx context.Context, o namedOffer, amount orders.Msats, note string) (resolved, error) {
 	if why := o.takes.covers(amount); why != "" {
 		return resolved{}, hopeless(why)
 	}
-	return r.fetchFrom(ctx, o.offer, name, amount, note)
+	return r.fetchFrom(ctx, o.offer, o.name, amount, note)
 }
 
 // resolveAddress tries user@domain as a BIP 353 name and then as a Lightning address. Both are the domain's word, and
-// an invoice that was fetched and not given out by us is never paid, so the second way is open whenever the first one
-// gave nothing.
+// an invoice that was fetched and not handed on is never paid, so the second way is open whenever the first one gave
+// nothing. That there is no such name, which most addresses have not, says nothing about the address.
 func (r *resolver) resolveAddress(ctx context.Context, d destination, amount orders.Msats, note string) (resolved, error) {
-	got, err := r.resolveName(ctx, bareName(d), amount, note)
-	if err == nil || ctx.Err() != nil {
-		return got, err
+	var named error
+	if o, err := r.offerOf(ctx, bareName(d)); err == nil {
+		var got resolved
+		if got, named = r.fetchNamed(ctx, o, amount, note); named == nil || ctx.Err() != nil {
+			return got, named
+		}
 	}
-	got, err2 := r.resolveLNURL(ctx, d, amount, note)
+	got, err := r.resolveLNURL(ctx, d, amount, note)
 	var first, second *orders.PayError
-	if errors.As(err, &first) && errors.As(err2, &second) && second.Fatal && !first.Fatal {
+	if errors.As(named, &first) && errors.As(err, &second) && second.Fatal && !first.Fatal {
 		return resolved{}, first // the way that may be open later
 	}
-	return got, err2
+	return got, err
 }
 
 // namedOffer is the offer that a BIP 353 name leads to.
 type namedOffer struct {
-	offer string
-	takes takes
+	name, offer string
+	takes       takes
 }
 
 // maxInstructions bounds how many of a name's offers are looked at.
@@ -237,7 +244,7 @@ func (r *resolver) offerOf(ctx context.Context, name string) (namedOffer, error)
 			if in.Amount != nil {
 				t.Min, t.Max = max(t.Min, *in.Amount), min(t.Max, *in.Amount)
 			}
-			return namedOffer{d.Text, t}, nil
+			return namedOffer{name, d.Text, t}, nil
 		}
 		problem = err
 	}

@@ -81,27 +81,35 @@ func FuzzParseDestination(f *testing.F) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
-		d := parseDestination(s)
-		if d.Kind == unknownDestination {
-			if d.Problem == "" || d.Text != "" || d.URL != "" {
-				t.Fatalf("%q: %+v", s, d)
-			}
-			return
-		}
-		if again := parseDestination(d.Text); again != d {
-			t.Fatalf("%q: %+v, and again %+v", s, d, again)
-		}
-		if d.URL == "" {
-			return
-		}
-		u, err := url.Parse(d.URL)
-		if err != nil || u.Host == "" || u.User != nil || u.Fragment != "" || u.Scheme != "https" && !(u.Scheme == "http" && strings.HasSuffix(strings.ToLower(u.Hostname()), ".onion")) {
-			t.Fatalf("%q leads to %q", s, d.URL)
-		}
-		if d.Kind == lnAddress && u.Path != "/.well-known/lnurlp/"+d.Text[:strings.Index(d.Text, "@")] {
-			t.Fatalf("%q leads to %q", s, d.URL)
+		checkParsed(t, s)
+		if s != "" && len(s) < 1000 {
+			checkParsed(t, asLNURL(t, s))
 		}
 	})
+}
+
+func checkParsed(t *testing.T, s string) {
+	t.Helper()
+	d := parseDestination(s)
+	if d.Kind == unknownDestination {
+		if d.Problem == "" || d.Text != "" || d.URL != "" {
+			t.Fatalf("%q: %+v", s, d)
+		}
+		return
+	}
+	if again := parseDestination(d.Text); again != d {
+		t.Fatalf("%q: %+v, and again %+v", s, d, again)
+	}
+	if d.URL == "" {
+		return
+	}
+	u, err := url.Parse(d.URL)
+	if err != nil || u.Host == "" || u.User != nil || u.Fragment != "" || u.Scheme != "https" && !(u.Scheme == "http" && strings.HasSuffix(strings.ToLower(u.Hostname()), ".onion")) {
+		t.Fatalf("%q leads to %q", s, d.URL)
+	}
+	if d.Kind == lnAddress && u.Path != "/.well-known/lnurlp/"+d.Text[:strings.Index(d.Text, "@")] {
+		t.Fatalf("%q leads to %q", s, d.URL)
+	}
 }
 
 func TestCallbackKeepsItsQuery(t *testing.T) {

@@ -51,6 +51,31 @@ func (n *Node) Describe(ctx context.Context, text string) (described, error) {
 	return d, n.read(ctx, "decode", map[string]any{"string": text}, &d)
 }
 
+// bolt12Life is the life of a BOLT 12 invoice that names none, seconds.
+const bolt12Life = 7200
+
+// due is what an invoice of either kind asks for.
+type due struct {
+	Hash    orders.Hash
+	Amount  *orders.Msats // nil: the payer chooses
+	Expires int64         // unix seconds
+}
+
+// Due reads the invoice out of what `decode` said. Not ok: it is no invoice, or not a valid one.
+func (d *described) Due() (inv due, ok bool) {
+	switch d.Type {
+	case "bolt11 invoice":
+		inv = due{d.PaymentHash, d.Amount, d.CreatedAt + d.Expiry}
+	case "bolt12 invoice":
+		life := int64(bolt12Life)
+		if d.InvoiceExpiry != nil {
+			life = *d.InvoiceExpiry
+		}
+		inv = due{d.InvoiceHash, d.InvoiceAmount, d.InvoiceCreated + life}
+	}
+	return inv, d.Valid && !inv.Hash.IsZero()
+}
+
 // fetch is a request for an invoice of an offer.
 type fetch struct {
 	Offer    string

@@ -138,25 +138,31 @@ const movesAtOnce = 2000
 
 // booked returns what the node's books show for an invoice. known is false where the node
 // keeps no such books.
-func (h *holder) booked(ctx context.Context, inv *Invoice) (got income, known bool, err error) {
-	b := &h.moved
+func (r *round) booked(ctx context.Context, inv *Invoice) (got income, known bool, err error) {
+	b := &r.h.moved
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if !b.begun {
 		b.begun, b.off = true, map[Hash]Msat{}
-		b.next = h.oldestMove()
+		b.next = r.h.oldestMove()
 	}
-	if err := h.readMoves(ctx, b); err != nil {
-		return income{}, false, err
+	if !r.moves {
+		if err := r.h.readMoves(ctx, b); err != nil {
+			return income{}, false, err
+		}
+		r.moves = true
 	}
 	if b.missing {
 		return income{}, false, nil
 	}
 	got.offChain = b.off[inv.Hash]
 	if got.offChain < inv.Amount {
-		if got.onChain, err = h.chainIncome(ctx, inv.Hash); err != nil {
-			return income{}, false, err
+		if r.chain == nil {
+			if r.chain, err = r.h.chainIncome(ctx); err != nil {
+				return income{}, false, err
+			}
 		}
+		got.onChain = r.chain[inv.Hash]
 	}
 	return got, true, nil
 }
@@ -209,8 +215,8 @@ func (h *holder) readMoves(ctx context.Context, b *moveBook) error {
 	return nil
 }
 
-// chainIncome sums up what was claimed on chain for a hash.
-func (h *holder) chainIncome(ctx context.Context, hash Hash) (sum Msat, err error) {
+// chainIncome sums up what was claimed on chain, by hash.
+func (h *holder) chainIncome(ctx context.Context) (map[Hash]Msat, error) {
 	var out struct {
 		Moves []struct {
 			Credit Msat   `json:"credit_msat"`
@@ -219,14 +225,15 @@ func (h *holder) chainIncome(ctx context.Context, hash Hash) (sum Msat, err erro
 		} `json:"chainmoves"`
 	}
 	if err := h.rpc(ctx, "listchainmoves", nil, &out); err != nil {
-		return 0, err
+		return nil, err
 	}
+	sums := map[Hash]Msat{}
 	for _, m := range out.Moves {
-		if m.Hash != nil && *m.Hash == hash && m.Tag == "htlc_fulfill" {
-			sum += m.Credit
+		if m.Hash != nil && m.Tag == "htlc_fulfill" {
+			sums[*m.Hash] += m.Credit
 		}
 	}
-	return sum, nil
+	return sums, nil
 }
 
 // moveIndex is the number of the node's newest channel move, or 0 if it will not say.

@@ -25,12 +25,36 @@
 //  4. No answer is given late: a payment that nobody settled is given back some blocks
 //     before the chain would take the channel, and at its expiry at the latest.
 //
+// # What the commands say
+//
+// Errors are JSON-RPC errors. -32602 is a bad parameter; 900 and 901 mean that the label or
+// the preimage belongs to another invoice, as in Core Lightning; 904 that a wait timed out;
+// 3001 that there is no such invoice; 3002 that it is in another state and 3003 that too few
+// blocks are left to settle, both with payment_hash and state as data; 3006 that the node has
+// just started: ask again. Settle and cancel may be asked for any number of times.
+//
+// A state is what is on disk. holdinvoicesettle answers SETTLING, or SETTLED if its timeout
+// was long enough for a proof. proof_level says what the proof is worth:
+//
+//	0  it was decided
+//	1  each part was answered with the preimage and then seen in removal: the node has the
+//	   preimage in its database and will claim the part, on chain if it must
+//	2  the node's books show the whole amount received; confirmed is true from here on
+//	3  the same, some of it claimed on chain
+//
+// After a crash between a settle and its first proof only the books count, so level 1 may be
+// passed over. Nodes without listchannelmoves (before v25.09) end at level 1. For a cancel,
+// confirmed says that the node holds no part any more.
+//
+// LOST means that the node gave parts of an accepted payment back without us. An invoice is
+// idempotent: asked for again in the same words, it is the same invoice.
+//
 // # Rooms
 //
 // main.go and runtime.go are the process and its two streams, manifest.go what it tells
 // the node. hook.go takes payments in and decide.go judges them, without any I/O.
-// invoice.go makes an invoice, settle.go ends and proves one, deadlines.go watches blocks
-// and clocks, recover.go begins again after a restart, guard.go is the second role.
+// invoice.go makes an invoice, settle.go ends one and proof.go proves it by what books.go
+// reads, deadlines.go watches blocks and clocks, recover.go begins again after a restart, guard.go is the second role.
 // store.go is the disk, rpc.go and params.go the commands.
 //
 // # What it does not protect from

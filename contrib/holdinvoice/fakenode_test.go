@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net"
 	"path/filepath"
@@ -443,11 +444,9 @@ func (n *fakeNode) converse(conn net.Conn) {
 		n.mu.Unlock()
 		reply := clnio.Message{ID: m.ID}
 		if err != nil {
-			refused, ok := err.(*clnio.Error)
-			if !ok {
+			if !errors.As(err, &reply.Error) {
 				return // the connection breaks
 			}
-			reply.Error = refused
 		} else {
 			reply.Result, _ = json.Marshal(out)
 		}

@@ -205,7 +205,7 @@ func storySettle(l *lab) error {
 	if c == nil {
 		return errBroken
 	}
-	_, err := l.h.settle(context.Background(), c, nil)
+	err := l.h.settle(context.Background(), c, nil)
 	return err
 }
 
@@ -214,7 +214,7 @@ func storyCancel(l *lab) error {
 	if c == nil {
 		return errBroken
 	}
-	_, err := l.h.cancel(c, "x")
+	err := l.h.cancel(c, "x")
 	return err
 }
 

@@ -181,7 +181,7 @@ func (h *holder) announce(inv *Invoice, from State) {
 
 func (h *holder) notify(n stateNote) {
 	if !h.quiet {
-		h.out.Write(clnio.Message{Method: topic, Params: marshaled(map[string]any{topic: n})})
+		_ = h.out.Write(clnio.Message{Method: topic, Params: marshaled(map[string]any{topic: n})})
 	}
 }
 

@@ -207,13 +207,13 @@ func TestHeldPaymentIsGivenBackTwentyBlocksBeforeItsExpiry(t *testing.T) {
 		l.give(b)
 		l.mine(1036) // 24 left: the last block for a settle
 		pass(2 * time.Second)
-		if _, err := l.h.settle(t.Context(), l.h.find(settled.Hash()), nil); err != nil {
+		if err := l.h.settle(t.Context(), l.h.find(settled.Hash()), nil); err != nil {
 			t.Fatal(err)
 		}
 		l.mine(1037)
 		pass(2 * time.Second)
 		var refused *clnio.Error
-		if _, err := l.h.settle(t.Context(), l.h.find(kept.Hash()), nil); !errors.As(err, &refused) || refused.Code != codeTooLate {
+		if err := l.h.settle(t.Context(), l.h.find(kept.Hash()), nil); !errors.As(err, &refused) || refused.Code != codeTooLate {
 			t.Fatalf("23 blocks left: %v", err)
 		}
 		l.mine(1039)
@@ -243,11 +243,11 @@ func TestSettledPaymentIsNeverGivenBackHoweverLate(t *testing.T) {
 		}
 		h := l.n.pay(pre, 50_000_000, 50_000_000, 60)
 		l.give(h)
-		if _, err := l.h.settle(t.Context(), l.h.find(pre.Hash()), nil); err != nil {
+		if err := l.h.settle(t.Context(), l.h.find(pre.Hash()), nil); err != nil {
 			t.Fatal(err)
 		}
 		var refused *clnio.Error
-		if _, err := l.h.cancel(l.h.find(pre.Hash()), "x"); !errors.As(err, &refused) || refused.Code != codeWrongState {
+		if err := l.h.cancel(l.h.find(pre.Hash()), "x"); !errors.As(err, &refused) || refused.Code != codeWrongState {
 			t.Fatalf("cancel after settle: %v", err)
 		}
 		l.mine(1200)
@@ -274,7 +274,7 @@ func TestSettleOfAPaymentThatVanishedIsNotProof(t *testing.T) {
 		l.set(func(n *fakeNode) {
 			n.broken["listpeerchannels"] = clnio.Errorf(-5, "shutting down")
 		})
-		if _, err := l.h.settle(t.Context(), l.h.find(pre.Hash()), nil); err != nil {
+		if err := l.h.settle(t.Context(), l.h.find(pre.Hash()), nil); err != nil {
 			t.Fatal(err)
 		}
 		// The process dies before it saw anything, and the part was given back meanwhile.
@@ -307,7 +307,7 @@ func TestSettleIsProvedByTheBooksAfterARestart(t *testing.T) {
 		l.set(func(n *fakeNode) {
 			n.broken["listpeerchannels"] = clnio.Errorf(-5, "shutting down")
 		})
-		if _, err := l.h.settle(t.Context(), l.h.find(pre.Hash()), nil); err != nil {
+		if err := l.h.settle(t.Context(), l.h.find(pre.Hash()), nil); err != nil {
 			t.Fatal(err)
 		}
 		l.end()
@@ -352,7 +352,7 @@ func TestAcceptedPaymentComesBackAfterARestart(t *testing.T) {
 		}
 		settled := make(chan error)
 		go func() {
-			_, err := l.h.settle(context.Background(), l.h.find(pre.Hash()), nil)
+			err := l.h.settle(context.Background(), l.h.find(pre.Hash()), nil)
 			settled <- err
 		}()
 		pass(2 * time.Second)
@@ -418,7 +418,7 @@ func TestAcceptedPaymentThatDoesNotComeBackIsLost(t *testing.T) {
 				if tt.name == "one gone" && parts[1].Result[:4] != "400f" {
 					t.Fatalf("what was left of it: %q", parts[1].Result)
 				}
-				if _, err := l.h.settle(t.Context(), l.h.find(pre.Hash()), nil); err == nil {
+				if err := l.h.settle(t.Context(), l.h.find(pre.Hash()), nil); err == nil {
 					t.Fatal("settled what is not there")
 				}
 				cancel()
@@ -448,7 +448,7 @@ func TestDiskFailureHoldsThePaymentUntilItsExpiry(t *testing.T) {
 			t.Fatalf("disk has room again: %s", l.state(pre))
 		}
 		full.set(errors.New("no space left on device"))
-		if _, err := l.h.settle(t.Context(), l.h.find(pre.Hash()), nil); err == nil || h.Result != "" {
+		if err := l.h.settle(t.Context(), l.h.find(pre.Hash()), nil); err == nil || h.Result != "" {
 			t.Fatalf("settled without a disk: %v %q", err, h.Result)
 		}
 		l.mine(1059)
@@ -474,7 +474,7 @@ func TestSettleIsProvedOnChain(t *testing.T) {
 		h := l.n.pay(pre, 50_000_000, 50_000_000, 60)
 		l.give(h)
 		l.set(func(*fakeNode) { h.Channel = "ONCHAIN" })
-		if _, err := l.h.settle(t.Context(), l.h.find(pre.Hash()), nil); err != nil {
+		if err := l.h.settle(t.Context(), l.h.find(pre.Hash()), nil); err != nil {
 			t.Fatal(err)
 		}
 		pass(10 * time.Minute)
@@ -506,7 +506,7 @@ func TestOldNodeWithoutBooksProvesLevelOne(t *testing.T) {
 			t.Fatal(err)
 		}
 		l.give(l.n.pay(pre, 50_000_000, 50_000_000, 60))
-		if _, err := l.h.settle(t.Context(), l.h.find(pre.Hash()), nil); err != nil {
+		if err := l.h.settle(t.Context(), l.h.find(pre.Hash()), nil); err != nil {
 			t.Fatal(err)
 		}
 		l.n.finish()
@@ -536,7 +536,7 @@ func TestSettleIsRefusedWhileTheNodeIsBehind(t *testing.T) {
 		l.give(h)
 		begun := time.Now()
 		var refused *clnio.Error
-		if _, err := l.h.settle(t.Context(), l.h.find(pre.Hash()), nil); !errors.As(err, &refused) || refused.Code != codeNotYet {
+		if err := l.h.settle(t.Context(), l.h.find(pre.Hash()), nil); !errors.As(err, &refused) || refused.Code != codeNotYet {
 			t.Fatalf("got %v", err)
 		}
 		if d := time.Since(begun); d != 10*time.Second || h.Result != "" {
@@ -557,7 +557,7 @@ func TestCancelIsNotOverWhileTheNodeHoldsAPart(t *testing.T) {
 		l.end()
 		l.start(true)
 		l.give(a)
-		if _, err := l.h.cancel(l.h.find(pre.Hash()), "x"); err != nil {
+		if err := l.h.cancel(l.h.find(pre.Hash()), "x"); err != nil {
 			t.Fatal(err)
 		}
 		pass(time.Minute)

@@ -230,7 +230,7 @@ func (h *holder) deleteRow(ctx context.Context, inv *Invoice) error {
 		// An invoice whose time is over is not "unpaid" any more.
 		err = h.rpc(ctx, "delinvoice", map[string]string{"label": rowLabel(inv), "status": "expired"}, nil)
 	}
-	if err != nil && !(errors.As(err, &refused) && refused.Code == codeUnknownLabel) {
+	if unknown := errors.As(err, &refused) && refused.Code == codeUnknownLabel; err != nil && !unknown {
 		return fmt.Errorf("delete the node's row: %w", err)
 	}
 	var rows struct {

@@ -89,8 +89,9 @@ func (p *initParams) readLimits() (l limits, complaints []string) {
 		}
 		var n int64
 		if err := json.Unmarshal(raw, &n); err != nil {
-			n = -1
-			fmt.Sscan(strings.Trim(string(raw), `"`), &n)
+			if _, err := fmt.Sscan(strings.Trim(string(raw), `"`), &n); err != nil {
+				n = -1
+			}
 		}
 		if !test {
 			lowest = floor

@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -63,7 +64,7 @@ func spawn(t *testing.T, n *fakeNode, name string) *process {
 		r := clnio.NewReader(out, 1<<20)
 		for {
 			raw, err := r.Next()
-			if err == io.EOF {
+			if errors.Is(err, io.EOF) {
 				return
 			}
 			if err != nil || !strings.HasPrefix(string(raw), `{"jsonrpc":"2.0"`) {

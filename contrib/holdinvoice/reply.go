@@ -39,8 +39,8 @@ const (
 // outlet takes messages to the node.
 type outlet interface{ Write(v any) error }
 
-// answer sends a reply. It fails only when the node is gone, and then nothing more can be
-// said; the process ends with its input.
-func answer(out outlet, id, result json.RawMessage) error {
-	return out.Write(clnio.Message{ID: id, Result: result})
+// answer sends a reply. A write fails only when the node is gone, and then there is nobody to
+// tell: the process ends with its input, and the node replays what it holds.
+func answer(out outlet, id, result json.RawMessage) {
+	_ = out.Write(clnio.Message{ID: id, Result: result})
 }

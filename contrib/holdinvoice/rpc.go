@@ -11,11 +11,11 @@ import (
 	"github.com/mostro-cln/mostro/plugin/clnio"
 )
 
-// version of this plugin; api grows only when a caller would have to know.
-const (
-	version = "0.1.0"
-	api     = 1
-)
+// version is set when the plugins are built.
+var version = "dev"
+
+// api grows only when a caller would have to know.
+const api = 1
 
 var (
 	byHash   = param{name: "payment_hash", required: true, read: readHash}
@@ -105,7 +105,7 @@ func (h *holder) rpcSettle(ctx context.Context, a args) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if _, err := h.settle(ctx, c, arg[*Preimage](a, "preimage")); err != nil {
+	if err := h.settle(ctx, c, arg[*Preimage](a, "preimage")); err != nil {
 		return nil, err
 	}
 	if s := arg[uint64](a, "timeout"); s > 0 {
@@ -146,7 +146,7 @@ func (h *holder) rpcCancel(ctx context.Context, a args) (any, error) {
 	if why == "" {
 		why = reasonRequested
 	}
-	if _, err := h.cancel(c, why); err != nil {
+	if err := h.cancel(c, why); err != nil {
 		return nil, err
 	}
 	h.awaitEnd(ctx, c, Canceling, cancelWait)

@@ -4,9 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/mostro-cln/mostro/plugin/clnio"
@@ -20,44 +17,36 @@ const (
 	codeNotYet     = 3006 // the node, or the payment, is not back yet after a start: try again
 )
 
-// Proof levels of a settle: what shows that the money is ours.
-const (
-	proofNone    = 0 // it was asked for
-	proofTaken   = 1 // every part was answered by us and then seen in removal: the node has the preimage on disk
-	proofBooked  = 2 // the node's books show the whole amount received
-	proofOnChain = 3 // the same, some of it claimed on chain
-)
-
 // settle decides that the money is ours: on disk first, then with each held part. The
 // preimage may be nil if it is known. It returns once the node was told; proof follows.
 // Calling again is safe, after any error too.
-func (h *holder) settle(ctx context.Context, c *contract, given *Preimage) (Invoice, error) {
+func (h *holder) settle(ctx context.Context, c *contract, given *Preimage) error {
 	if given != nil && given.Hash() != c.hash {
-		return Invoice{}, clnio.Errorf(clnio.CodeInvalidParams, "preimage: does not belong to the payment_hash")
+		return clnio.Errorf(clnio.CodeInvalidParams, "preimage: does not belong to the payment_hash")
 	}
 	if _, err := h.seal.Ready(ctx); err != nil {
-		return Invoice{}, err
+		return err
 	}
 	h.awaitStart(ctx, c)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if err := h.reread(c); err != nil {
-		return Invoice{}, err
+		return err
 	}
 	if c.inv.State == Settling || c.inv.State == Settled {
-		return c.inv.clone(), h.obey(c)
+		return h.obey(c)
 	}
 	if err := h.maySettle(ctx, c); err != nil {
-		return Invoice{}, err
+		return err
 	}
 	next := c.inv.clone()
 	next.State, next.Settle = Settling, true
 	// Crash before this: ACCEPTED, and the parts are replayed. After it: whoever reads the
 	// store next resolves each part that comes back.
 	if err := h.save(c, next); err != nil {
-		return Invoice{}, err
+		return err
 	}
-	return c.inv.clone(), h.obey(c)
+	return h.obey(c)
 }
 
 // maySettle says why a settle must not begin. The caller holds c.mu.
@@ -102,22 +91,19 @@ func (h *holder) awaitStart(ctx context.Context, c *contract) {
 }
 
 // cancel decides that the money goes back. Calling again is safe.
-func (h *holder) cancel(c *contract, reason string) (Invoice, error) {
+func (h *holder) cancel(c *contract, reason string) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if err := h.reread(c); err != nil {
-		return Invoice{}, err
+		return err
 	}
 	switch c.inv.State {
 	case Canceling, Canceled:
-		return c.inv.clone(), h.obey(c)
+		return h.obey(c)
 	case Open, Accepted:
-		if err := h.giveBack(c, reason); err != nil {
-			return Invoice{}, err
-		}
-		return c.inv.clone(), nil
+		return h.giveBack(c, reason)
 	}
-	return Invoice{}, wrongState(&c.inv)
+	return wrongState(&c.inv)
 }
 
 // giveBack stores the decision to cancel and carries it out. The caller holds c.mu, and
@@ -209,191 +195,4 @@ func refusalFor(inv *Invoice, code int, format string, args ...any) error {
 		State State `json:"state"`
 	}{inv.Hash, inv.State})
 	return e
-}
-
-// confirm looks for the proofs that are outstanding until ctx ends. run.go starts it once.
-// It looks again soon after something happened and ever more rarely while nothing does.
-func (h *holder) confirm(ctx context.Context) {
-	const first, slowest = 20 * time.Millisecond, 15 * time.Second
-	pause := first
-	for {
-		timer := time.NewTimer(pause)
-		select {
-		case <-ctx.Done():
-			timer.Stop()
-			return
-		case <-h.kicks:
-			timer.Stop()
-			pause = first
-		case <-timer.C:
-			pause = min(2*pause, slowest)
-		}
-		h.guarded("confirm", func() { h.confirmOnce(ctx) })
-	}
-}
-
-// outstanding says that something about this invoice is still to be proved.
-func outstanding(inv *Invoice) bool {
-	switch inv.State {
-	case Settling, Canceling:
-		return true
-	case Settled:
-		return inv.Proof < proofBooked
-	}
-	return false
-}
-
-func (h *holder) confirmOnce(ctx context.Context) {
-	todo := h.all(func(inv *Invoice) bool {
-		return outstanding(inv) && !(inv.State == Settled && h.moved.unavailable())
-	})
-	if len(todo) == 0 {
-		return
-	}
-	held, err := h.listHeld(ctx)
-	if err != nil {
-		h.log.Warn("held payments cannot be listed", "err", err)
-		return
-	}
-	for _, c := range todo {
-		var err error
-		if c.settled() {
-			err = h.proveSettle(ctx, c, held)
-		} else {
-			err = h.proveCancel(c, held)
-		}
-		if err != nil {
-			h.log.Warn("proof is outstanding", "hash", c.hash, "err", err)
-		}
-	}
-}
-
-func (c *contract) settled() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.inv.Settle
-}
-
-// proveCancel ends CANCELING when the node holds no part of the payment any more.
-func (h *holder) proveCancel(c *contract, held channels) error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.inv.State != Canceling || len(c.calls) > 0 || held.holds(c.hash) {
-		return nil
-	}
-	next := c.inv.clone()
-	next.State, next.Gone = Canceled, true
-	return h.save(c, next)
-}
-
-// proveSettle raises the proof level of a settle as far as the node's word allows.
-func (h *holder) proveSettle(ctx context.Context, c *contract, held channels) error {
-	c.mu.Lock()
-	inv := c.inv.clone()
-	paid := make(map[Key]bool, len(c.paid))
-	for k := range c.paid {
-		paid[k] = true
-	}
-	c.mu.Unlock()
-
-	if inv.Proof < proofTaken {
-		taken, err := h.taken(ctx, &inv, paid, held)
-		if err != nil {
-			return err
-		}
-		if taken {
-			if err := h.prove(c, proofTaken); err != nil {
-				return err
-			}
-		}
-	}
-	if held.works(inv.Hash) {
-		return nil // the books are written when the parts have left the channels
-	}
-	return h.proveByBooks(ctx, c, &inv, held.shows(inv.Hash))
-}
-
-// taken says whether each part of the set was answered with the preimage in this run and is
-// now in removal. A part that is merely gone proves nothing: it may have been given back.
-func (h *holder) taken(ctx context.Context, inv *Invoice, paid map[Key]bool, held channels) (bool, error) {
-	var history []htlcRow
-	asked := map[string]bool{}
-	for _, part := range inv.HTLCs {
-		if !paid[part.Key] {
-			return false, nil
-		}
-		if state, ok := held.find(inv.Hash, part); ok {
-			if !removing(state) {
-				return false, nil
-			}
-			continue
-		}
-		if !asked[part.Scid] {
-			asked[part.Scid] = true
-			rows, err := h.listHTLCs(ctx, part.Scid)
-			if err != nil {
-				return false, err
-			}
-			history = append(history, rows...)
-		}
-		gone := slices.ContainsFunc(history, func(r htlcRow) bool {
-			return r.is(inv.Hash, part) && removing(r.State)
-		})
-		if !gone {
-			return false, nil
-		}
-	}
-	return len(inv.HTLCs) > 0, nil
-}
-
-// removing says that the node has stored what becomes of an incoming HTLC.
-func removing(state string) bool {
-	return strings.HasPrefix(state, "SENT_REMOVE_") || strings.HasPrefix(state, "RCVD_REMOVE_")
-}
-
-// prove stores a higher proof level; the first one ends SETTLING.
-func (h *holder) prove(c *contract, level int) error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.inv.Proof >= level || !c.inv.Settle || c.inv.State == Lost {
-		return nil
-	}
-	next := c.inv.clone()
-	next.State, next.Proof = Settled, level
-	if err := h.save(c, next); err != nil {
-		return err
-	}
-	h.log.Info("settle proved", "hash", c.hash, "level", level)
-	return nil
-}
-
-// proveByBooks compares what the node booked for the hash. Parts that left the channels
-// without any money coming in were lost before the settle reached them; those that a closed
-// channel still shows may yet be claimed on chain.
-func (h *holder) proveByBooks(ctx context.Context, c *contract, inv *Invoice, shown bool) error {
-	got, known, err := h.booked(ctx, inv)
-	if err != nil || !known {
-		return err
-	}
-	if got.offChain+got.onChain >= inv.Amount {
-		if got.onChain > 0 {
-			return h.prove(c, proofOnChain)
-		}
-		return h.prove(c, proofBooked)
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if shown || c.inv.State != Settling || len(c.calls) > 0 || time.Since(h.begun) < recoverTime {
-		return nil
-	}
-	if c.missing.IsZero() {
-		c.missing = time.Now()
-	}
-	if time.Since(c.missing) < recoverTime {
-		return nil
-	}
-	next := c.inv.clone()
-	next.State = Lost
-	next.Reason = fmt.Sprintf("%s: %d of %d msat came in", reasonLost, got.offChain+got.onChain, inv.Amount)
-	return h.save(c, next)
 }

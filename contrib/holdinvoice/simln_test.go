@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -347,6 +348,34 @@ func TestDeadHolderWithoutAGuardRefundsAndNeverSettles(t *testing.T) {
 	w.kill("holdinvoice")
 	if o := w.outcome(pre); o.Status != "failed" || o.Code != 203 {
 		t.Fatalf("payer: %+v", o)
+	}
+}
+
+func TestManyTradesAtOnce(t *testing.T) {
+	w := newWorld(t, true, "holdinvoice", "holdinvoice-guard")
+	before, _ := w.sum()
+	var settled atomic.Int64
+	var wg sync.WaitGroup
+	for g := range 4 {
+		wg.Go(func() {
+			for i := range 8 {
+				pre := Preimage{byte(g + 1), byte(i + 1)}
+				w.escrow(pre, fmt.Sprint("trade ", g, " ", i), map[string]any{"parts": 1 + i%4})
+				w.until(pre, "held", held)
+				var v view
+				if (g+i)%2 == 0 {
+					w.must("holdinvoicesettle", map[string]any{"payment_hash": pre.Hash(), "timeout": 20}, &v)
+					settled.Add(50_000_000)
+				} else {
+					w.must("holdinvoicecancel", []any{pre.Hash()}, &v)
+				}
+				w.until(pre, "at its end", func(v view) bool { return v.State.Final() })
+			}
+		})
+	}
+	wg.Wait()
+	if after, locked := w.sum(); after != before+settled.Load() || locked != 0 {
+		t.Errorf("node had %d, settled %d, has %d; locked %d", before, settled.Load(), after, locked)
 	}
 }
 

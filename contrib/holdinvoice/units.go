@@ -3,6 +3,7 @@ package main
 import (
 	"crypto/sha256"
 	"crypto/subtle"
+	"encoding"
 	"encoding/hex"
 	"fmt"
 	"log/slog"
@@ -10,6 +11,11 @@ import (
 
 // Msat is an amount in thousandths of a satoshi.
 type Msat uint64
+
+var (
+	_ encoding.TextMarshaler = Hash{}
+	_ encoding.TextMarshaler = Secret{}
+)
 
 // Height is a block height, or a CLTV expiry, which is one.
 type Height uint32

@@ -46,16 +46,18 @@ func (l *link) send(ctx context.Context, id string, request []byte) (<-chan Mess
 	if err := ctx.Err(); err != nil {
 		return nil, 0, context.Cause(ctx)
 	}
+	if err := l.conn.SetWriteDeadline(time.Now().Add(writeLimit)); err != nil {
+		return nil, 0, fmt.Errorf("write request: %w", err)
+	}
 	answer := make(chan Message, 1)
 	l.mu.Lock()
 	l.waiting[id] = answer
 	l.mu.Unlock()
 
-	l.conn.SetWriteDeadline(time.Now().Add(writeLimit))
 	cut := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {
 		defer close(cut)
-		l.conn.SetWriteDeadline(time.Unix(1, 0))
+		_ = l.conn.SetWriteDeadline(time.Unix(1, 0)) // fails only if the connection is gone already
 	})
 	n, err := l.conn.Write(request)
 	if !stop() {

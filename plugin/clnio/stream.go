@@ -55,10 +55,10 @@ func (r *Reader) next() (json.RawMessage, error) {
 	var s scanner
 	for {
 		chunk, err := r.chunk()
-		if err == io.EOF && s.bare && len(v) > 0 {
+		if errors.Is(err, io.EOF) && s.bare && len(v) > 0 {
 			break
 		}
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return nil, io.ErrUnexpectedEOF
 		}
 		if err != nil {

@@ -49,10 +49,10 @@ func TestReaderTakesValuesApart(t *testing.T) {
 					}
 				}
 				got, err := r.Next()
-				if err == nil || (tt.end != nil && !errors.Is(err, tt.end)) || (tt.end == nil && err == io.EOF) {
+				if err == nil || (tt.end != nil && !errors.Is(err, tt.end)) || (tt.end == nil && errors.Is(err, io.EOF)) {
 					t.Fatalf("at the end: got %q, %v; want error %v", got, err, tt.end)
 				}
-				if _, again := r.Next(); again != err {
+				if _, again := r.Next(); !errors.Is(again, err) {
 					t.Errorf("the error does not stay: %v then %v", err, again)
 				}
 			})
@@ -151,7 +151,7 @@ func TestWriterWritesNothingAfterHalfAMessage(t *testing.T) {
 	w := NewWriter(&h)
 	first := w.Write(Message{Method: "a"})
 	second := w.Write(Message{Method: "b"})
-	if first == nil || first != second || h.calls != 1 {
+	if first == nil || !errors.Is(second, first) || h.calls != 1 {
 		t.Fatalf("first %v, second %v, writes %d", first, second, h.calls)
 	}
 }

@@ -71,7 +71,7 @@ func hostName(s string) bool {
 		return false
 	}
 	for _, l := range labels {
-		if l == "" || len(l) > 63 || l[0] == '-' || l[len(l)-1] == '-' || strings.IndexFunc(l, notLDH) >= 0 {
+		if l == "" || len(l) > 63 || l[0] == '-' || l[len(l)-1] == '-' || strings.Trim(l, letters+"0123456789-") != "" {
 			return false
 		}
 	}
@@ -83,15 +83,13 @@ func hostName(s string) bool {
 	return true
 }
 
-func notLDH(r rune) bool {
-	return !(r >= 'a' && r <= 'z' || r >= '0' && r <= '9' || r == '-')
-}
+const letters = "abcdefghijklmnopqrstuvwxyz"
 
 // onionName reports whether the label before ".onion" is an address of version 3: 56 characters of base32.
 func onionName(s string) bool {
 	labels := strings.Split(s, ".")
 	label := labels[len(labels)-2]
-	return len(label) == 56 && strings.IndexFunc(label, func(r rune) bool { return !(r >= 'a' && r <= 'z' || r >= '2' && r <= '7') }) < 0
+	return len(label) == 56 && strings.Trim(label, letters+"234567") == ""
 }
 
 func validPort(u *url.URL) bool {
