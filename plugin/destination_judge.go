@@ -2,12 +2,10 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 
 	"github.com/mostro-cln/mostro/orders"
-	"github.com/mostro-cln/mostro/plugin/clnio"
 )
 
 const (
@@ -87,9 +85,8 @@ func (r *resolver) judgeBolt12(ctx context.Context, invoice string, amount order
 
 func (r *resolver) describeInvoice(ctx context.Context, text string) (described, error) {
 	d, err := r.node.Describe(ctx, text)
-	var told *clnio.Error
 	switch {
-	case errors.As(err, &told) && told.Code == clnio.CodeInvalidParams:
+	case illegible(err):
 		return d, hopeless("the node cannot read the invoice")
 	case err != nil:
 		return d, fmt.Errorf("read a fetched invoice: %w", err)

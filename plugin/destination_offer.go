@@ -36,9 +36,8 @@ func onChain(network string, chains ...string) bool {
 // offerTerms reads an offer and says what it takes. A *orders.PayError is about the offer, any other error about us.
 func (r *resolver) offerTerms(ctx context.Context, offer string) (described, error) {
 	d, err := r.node.Describe(ctx, offer)
-	var told *clnio.Error
 	switch {
-	case errors.As(err, &told) && told.Code == clnio.CodeInvalidParams:
+	case illegible(err):
 		return d, hopeless("the node cannot read the offer")
 	case err != nil:
 		return d, fmt.Errorf("read an offer: %w", err)
@@ -60,7 +59,7 @@ func (r *resolver) offerProblem(d described) string {
 		return "offer in another currency"
 	case d.OfferRecurring != nil:
 		return "offer for recurring payments"
-	case d.OfferExpiry != 0 && d.OfferExpiry <= r.now().Unix():
+	case d.OfferExpiry != 0 && d.OfferExpiry <= uint64(r.now().Unix()):
 		return "offer has expired"
 	case d.OfferIssuer != "" && d.OfferIssuer == r.self.ID:
 		return "offer of the exchange's own node"

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math"
 	"net"
 	"net/http"
 	"path/filepath"
@@ -319,6 +320,7 @@ func TestOffersThatDoWrong(t *testing.T) {
 		{"expired", offer("offer_absolute_expiry", wireNow), "expired", true, true},
 		{"our own", offer("offer_issuer_id", wireSelf), "own node", true, true},
 		{"for another amount", offer("offer_amount_msat", payAmount-1), "another amount", true, true},
+		{"for more than there is", offer("offer_amount_msat", uint64(math.MaxUint64)), "cannot read", true, true},
 		{"expired meanwhile", code(1002), "expired", true, false},
 		{"no way there", code(1003), "no way", false, false},
 		{"refused", code(1004), "refused", false, false},
@@ -341,6 +343,7 @@ func TestOffersThatDoWrong(t *testing.T) {
 		{"no amount", invoice("invoice_amount_msat", nil), "another amount", true, false},
 		{"an invoice of our own node", invoice("invoice_node_id", wireSelf), "own node", true, false},
 		{"an invoice of our own behind a path", func(w *wireNode) { w.own = []any{map[string]any{"label": "x", "status": "unpaid"}} }, "own node", true, false},
+		{"an invoice of a time that there is not", invoice("invoice_created_at", uint64(math.MaxUint64)), "cannot read", true, false},
 		{"no time left", invoice("invoice_relative_expiry", leastLife+9), "expires too soon", true, false},
 		{"an old invoice without an expiry", func(w *wireNode) {
 			w.set(wireInvoice, "invoice_relative_expiry", nil)
@@ -383,6 +386,7 @@ func TestInvoicesOfOffers(t *testing.T) {
 		{"another description", wireOffer, func(w *wireNode) {
 			w.fetch = map[string]any{"invoice": wireInvoice, "changes": map[string]any{"description": "y", "description_appended": "z"}}
 		}, map[string]any{"amount_msat": 9_990_000.0}},
+		{"an offer for ever", wireOffer, func(w *wireNode) { w.set(wireOffer, "offer_absolute_expiry", uint64(math.MaxUint64)) }, map[string]any{"amount_msat": 9_990_000.0}},
 		{"no expiry", wireOffer, func(w *wireNode) { w.set(wireInvoice, "invoice_relative_expiry", nil) }, map[string]any{"amount_msat": 9_990_000.0}},
 	} {
 		t.Run(c.name, func(t *testing.T) {

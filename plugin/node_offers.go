@@ -3,9 +3,11 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"time"
 
 	"github.com/mostro-cln/mostro/orders"
+	"github.com/mostro-cln/mostro/plugin/clnio"
 )
 
 // offerWait is how long we let the node fetch an invoice over onion messages, nameWait how long it may take to resolve
@@ -26,7 +28,7 @@ type described struct {
 	Chains         []string      `json:"offer_chains"` // genesis hashes; none: bitcoin only
 	OfferCurrency  string        `json:"offer_currency"`
 	OfferAmount    *orders.Msats `json:"offer_amount_msat"`
-	OfferExpiry    int64         `json:"offer_absolute_expiry"` // unix seconds; 0 never
+	OfferExpiry    uint64        `json:"offer_absolute_expiry"` // unix seconds; 0 never
 	OfferQuantity  *uint64       `json:"offer_quantity_max"`
 	OfferIssuer    string        `json:"offer_issuer_id"`
 	OfferRecurring *struct{}     `json:"offer_recurrence"`
@@ -45,10 +47,18 @@ type described struct {
 	} `json:"invoice_paths"`
 }
 
-// Describe reads an invoice or offer. What the node cannot read comes back as a *clnio.Error.
+// Describe reads an invoice or offer. See illegible for an error that is about the text.
 func (n *Node) Describe(ctx context.Context, text string) (described, error) {
 	var d described
 	return d, n.read(ctx, "decode", map[string]any{"string": text}, &d)
+}
+
+// illegible reports whether an error of Describe is about the text and not about the node: it cannot read it, or reads
+// amounts or times in it that no payment can have.
+func illegible(err error) bool {
+	var told *clnio.Error
+	var shape *json.UnmarshalTypeError
+	return errors.As(err, &told) && told.Code == clnio.CodeInvalidParams || errors.As(err, &shape)
 }
 
 // bolt12Life is the life of a BOLT 12 invoice that names none, seconds.

@@ -131,8 +131,10 @@ func (r *runtime) init(ctx context.Context, m clnio.Message) {
 	r.early = nil
 }
 
-// command runs an RPC command in its own goroutine, which ends with its answer.
+// command runs an RPC command in its own goroutine, which ends with its answer. What there
+// is to run is looked up here: init, which changes it, runs in this goroutine too.
 func (r *runtime) command(ctx context.Context, m clnio.Message) {
+	methods, ready := r.role.methods(), r.ready
 	select {
 	case r.running <- struct{}{}:
 	default:
@@ -141,13 +143,13 @@ func (r *runtime) command(ctx context.Context, m clnio.Message) {
 	}
 	r.wg.Go(func() {
 		defer func() { <-r.running }()
-		result, err := r.execute(ctx, m)
+		result, err := r.execute(ctx, m, methods, ready)
 		r.reply(m.ID, result, err)
 	})
 }
 
 // execute finds, checks and runs a command. A panic is an internal error.
-func (r *runtime) execute(ctx context.Context, m clnio.Message) (result any, err error) {
+func (r *runtime) execute(ctx context.Context, m clnio.Message, methods []method, ready bool) (result any, err error) {
 	defer func() {
 		if v := recover(); v != nil {
 			incident := rand.Text()[:8]
@@ -156,9 +158,9 @@ func (r *runtime) execute(ctx context.Context, m clnio.Message) (result any, err
 		}
 	}()
 	if m.Method == "check" {
-		return r.check(m)
+		return check(m, methods)
 	}
-	cmd, err := r.method(m.Method)
+	cmd, err := findMethod(methods, m.Method)
 	if err != nil {
 		return nil, err
 	}
@@ -166,28 +168,28 @@ func (r *runtime) execute(ctx context.Context, m clnio.Message) (result any, err
 	if err != nil {
 		return nil, err
 	}
-	if !r.ready {
+	if !ready {
 		return nil, clnio.Errorf(codeNotYet, "plugin is not ready yet")
 	}
 	return cmd.run(ctx, a)
 }
 
-func (r *runtime) method(name string) (*method, error) {
-	for _, cmd := range r.role.methods() {
-		if cmd.name == name {
-			return &cmd, nil
+func findMethod(methods []method, name string) (*method, error) {
+	for i := range methods {
+		if methods[i].name == name {
+			return &methods[i], nil
 		}
 	}
 	return nil, clnio.Errorf(clnio.CodeMethodNotFound, "Unknown command '%s'", name)
 }
 
 // check answers "would these parameters do?" without doing anything.
-func (r *runtime) check(m clnio.Message) (any, error) {
+func check(m clnio.Message, methods []method) (any, error) {
 	name, rest, err := splitCheck(m.Params)
 	if err != nil {
 		return nil, err
 	}
-	cmd, err := r.method(name)
+	cmd, err := findMethod(methods, name)
 	if err != nil {
 		return nil, err
 	}

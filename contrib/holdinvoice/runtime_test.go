@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -122,6 +123,25 @@ func TestRuntimeRefusesCommandsWithoutEnd(t *testing.T) {
 		}
 	}
 	end()
+}
+
+// Commands may come while init runs; nothing of the role may be read half made.
+func TestCommandsDuringInitAreToldToWait(t *testing.T) {
+	dir, n := t.TempDir(), newFakeNode(t)
+	n.serve(dir)
+	p := spawn(t, n, filepath.Join(dir, "holdinvoice"))
+	p.call("getmanifest", `{}`, nil)
+	for i := range 20 {
+		p.in.Write(clnio.Message{ID: marshaled(fmt.Sprint("early ", i)), Method: "holdinvoicelist", Params: json.RawMessage(`{}`)})
+	}
+	p.init(dir, true)
+	for i := range 20 {
+		if m := n.answer(fmt.Sprintf(`"early %d"`, i)); m.Error == nil || m.Error.Code != codeNotYet {
+			t.Errorf("command %d: %+v", i, m)
+		}
+	}
+	p.call("holdinvoicelist", `{}`, nil)
+	p.stop()
 }
 
 // A panic while a payment is judged must not give it away: it is held and judged again.

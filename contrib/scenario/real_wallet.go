@@ -89,8 +89,16 @@ func (w *realWallet) decode(ctx context.Context, bolt11 string) (inv decoded, er
 	return inv, err
 }
 
-// codeNoRoute is what xpay says when no channel can be used, for instance while a peer is coming back.
-const codeNoRoute = 205
+// insistence is how long a payment is begun anew while no channel can carry it.
+const insistence = 20 * time.Second
+
+// retryCodes are what xpay says of a peer that is away or has just gone: nothing was at fault but the moment, and a
+// person whose wallet says so tries again. A refusal by the payee has another code.
+//
+//	205  no channel can be used
+//	209  one was tried and lost its peer, the others cannot be used
+//	-3   the peer went away under xpay's hands
+var retryCodes = []int{205, 209, -3}
 
 // Pay implements Wallet: it returns when the node has a new part on record.
 func (w *realWallet) Pay(ctx context.Context, bolt11 string) error {
@@ -103,47 +111,43 @@ func (w *realWallet) Pay(ctx context.Context, bolt11 string) error {
 		return fmt.Errorf("%s pays: %w", w.name, err)
 	}
 	w.own(inv.Hash)
-	for {
-		err := w.xpay(ctx, inv.Hash, bolt11, len(before))
-		var told *clnio.Error
-		if err == nil {
-			return nil
-		}
-		if !errors.As(err, &told) || told.Code != codeNoRoute {
-			return fmt.Errorf("%s pays: %w", w.name, err)
-		}
-		select {
-		case <-ctx.Done():
-			return fmt.Errorf("%s pays: %w: %w", w.name, ctx.Err(), err)
-		case <-time.After(200 * time.Millisecond):
-		}
-	}
-}
-
-// xpay begins a payment. The call itself goes on until the payment has ended or the node dies.
-func (w *realWallet) xpay(ctx context.Context, hash orders.Hash, bolt11 string, before int) error {
-	answer := make(chan error, 1)
-	w.pending(hash, +1)
-	go func() {
-		defer w.pending(hash, -1)
-		answer <- w.node.rpc.Call(context.WithoutCancel(ctx), "xpay", map[string]any{"invstring": bolt11}, nil)
+	w.pending(inv.Hash, +1)
+	over := make(chan error, 1)
+	go func() { // ends with the payment, or with the node
+		defer w.pending(inv.Hash, -1)
+		over <- w.xpay(context.WithoutCancel(ctx), bolt11)
 	}()
-	var refused error
-	err := until(ctx, "the node has a part on record", func() (bool, error) {
-		over := false
+	ended := false
+	var result error
+	err = until(ctx, "the node has a part on record", func() (bool, error) {
 		select {
-		case refused = <-answer:
-			over = true
+		case result = <-over:
+			ended = true
 		default:
 		}
-		parts, err := w.node.parts(ctx, hash)
-		if err == nil && len(parts) > before {
-			refused = nil
+		parts, err := w.node.parts(ctx, inv.Hash)
+		if err == nil && len(parts) > len(before) {
+			result = nil // whatever became of it: Payment tells
 			return true, nil
 		}
-		return over, err
+		return ended, err
 	})
-	return errors.Join(err, refused)
+	if err = errors.Join(err, result); err != nil {
+		return fmt.Errorf("%s pays: %w", w.name, err)
+	}
+	return nil
+}
+
+// xpay pays until the payment has ended well, or badly at the other end.
+func (w *realWallet) xpay(ctx context.Context, bolt11 string) error {
+	for last := time.Now().Add(insistence); ; {
+		err := w.node.rpc.Call(ctx, "xpay", map[string]any{"invstring": bolt11}, nil)
+		var told *clnio.Error
+		if !errors.As(err, &told) || !slices.Contains(retryCodes, told.Code) || time.Now().After(last) {
+			return err
+		}
+		time.Sleep(200 * time.Millisecond)
+	}
 }
 
 func (w *realWallet) pending(hash orders.Hash, n int) {

@@ -148,7 +148,9 @@ func (c *Client) fetch(ctx context.Context, via *http.Client, t target, header [
 		return nil, fmt.Errorf("%w: %d bytes", ErrTooLarge, resp.ContentLength)
 	}
 	body, err := io.ReadAll(io.LimitReader(resp.Body, c.config.MaxBody+1))
-	if err != nil {
+	// A server that sees us hang up may end a half-sent body in good order before the connection is gone: so a body
+	// that ends after our time is no body.
+	if err = cmp.Or(err, ctx.Err()); err != nil {
 		return nil, err
 	}
 	if int64(len(body)) > c.config.MaxBody {

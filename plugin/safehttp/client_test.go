@@ -5,6 +5,8 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io"
+	"log"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -31,7 +33,7 @@ func newSite(t *testing.T, handle http.HandlerFunc) *site {
 		s.asked.Add(1)
 		handle(w, r)
 	}))
-	s.Config.ErrorLog = nil
+	s.Config.ErrorLog = log.New(io.Discard, "", 0) // of handshakes that are meant to fail
 	s.StartTLS()
 	t.Cleanup(s.Close)
 	return s
@@ -109,18 +111,19 @@ func TestAnswersThatAreErrors(t *testing.T) {
 		{"JSON of another type", func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, `[1]`) }, nil, ErrJSON},
 		{"JSON with something behind it", func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, `{} {}`) }, nil, ErrJSON},
 		{"nothing", func(w http.ResponseWriter, r *http.Request) {}, nil, ErrJSON},
-		{"silence before the answer", func(w http.ResponseWriter, r *http.Request) { <-r.Context().Done() }, func(c *Config) { c.Total = 100 * time.Millisecond }, ErrTimeout},
+		{"silence before the answer", func(w http.ResponseWriter, r *http.Request) { <-r.Context().Done() }, func(c *Config) { c.Total = time.Second }, ErrTimeout},
 		{"silence in the body", func(w http.ResponseWriter, r *http.Request) {
 			fmt.Fprint(w, `{"a":`)
 			w.(http.Flusher).Flush()
 			<-r.Context().Done()
-		}, func(c *Config) { c.Total = 100 * time.Millisecond }, ErrTimeout},
+		}, func(c *Config) { c.Total = time.Second }, ErrTimeout},
 		{"a body that is cut off", func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Content-Length", "10")
 			fmt.Fprint(w, `{`)
 		}, nil, ErrConnect},
 	} {
 		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
 			s := newSite(t, c.handle)
 			err := s.client(c.change).GetJSON(t.Context(), s.at("example.com", "/secret-path?secret-query=1"), &struct{}{})
 			if status := (*StatusError)(nil); errors.As(c.want, &status) {
