@@ -5,7 +5,9 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net"
 	"path/filepath"
+	"strconv"
 	"strings"
 
 	"github.com/mostro-cln/mostro/plugin/clnio"
@@ -19,6 +21,11 @@ type initParams struct {
 		RPCFile      string `json:"rpc-file"`
 		Startup      bool   `json:"startup"`
 		Network      string `json:"network"`
+		Proxy        *struct {
+			Address string `json:"address"`
+			Port    uint16 `json:"port"`
+		} `json:"proxy"`
+		AlwaysProxy bool `json:"always_use_proxy"`
 	} `json:"configuration"`
 }
 
@@ -47,6 +54,10 @@ func (f *front) init(ctx context.Context, m clnio.Message) {
 		return
 	}
 	c := p.Configuration
+	if c.Proxy != nil && c.Proxy.Address != "" {
+		f.lib.proxy = net.JoinHostPort(c.Proxy.Address, strconv.Itoa(int(c.Proxy.Port)))
+		f.lib.proxyAll = c.AlwaysProxy
+	}
 	err := f.lib.ask(id, "init", map[string]any{
 		"options": given,
 		"configuration": map[string]any{ // no more than the library reads: it chokes on what it does not expect

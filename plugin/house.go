@@ -14,6 +14,7 @@ import (
 
 	"github.com/mostro-cln/mostro/nostrio"
 	"github.com/mostro-cln/mostro/orders"
+	"github.com/mostro-cln/mostro/plugin/prices"
 )
 
 // house is the running exchange: the engine, and the loops that bring it the world and carry its effects out. It is
@@ -30,6 +31,8 @@ type house struct {
 	self   nodeInfo // as of the start
 	escrow *escrow
 	payer  *payer
+	book   *prices.Book
+	dest   *resolver
 	pool   *nostrio.Pool
 	gate   *nostrio.Gate
 	since  time.Time
@@ -79,6 +82,9 @@ func (h *house) open(ctx context.Context) error {
 		return err
 	}
 	h.escrow = newEscrow(h.node, h.log, h.config, time.Now)
+	if err := h.openWeb(); err != nil {
+		return err
+	}
 	h.payer = newPayer(h.node, h.log, parseVersion(h.self.Version), session, time.Now)
 	return h.openNostr()
 }
@@ -86,7 +92,7 @@ func (h *house) open(ctx context.Context) error {
 func (h *house) openNostr() error {
 	var err error
 	h.pool, err = nostrio.NewPool(nostrio.PoolConfig{
-		Relays: h.config.Relays, Key: h.key, Window: h.config.MessageWindow, Log: h.log,
+		Relays: h.config.Relays, Key: h.key, Window: h.config.MessageWindow, Proxy: h.relayProxy(), Log: h.log,
 	})
 	if err != nil {
 		return err
@@ -117,6 +123,7 @@ func (h *house) seen(id orders.EventID) bool {
 func (c *Config) rules() orders.Rules {
 	r := orders.DefaultRules()
 	r.FeeRate, r.FeePayer = c.Fee, c.FeePayer
+	r.MaxOpenOrders, r.MaxOrdersAsked = c.MaxOpenOrders, c.OrdersPerResponse
 	r.MinOrder, r.MaxOrder, r.FiatCodes = c.MinOrder, c.MaxOrder, c.FiatCurrencies
 	r.PendingSeconds, r.MaxPendingSeconds = seconds(c.OrderLife), seconds(c.MaxOrderLife)
 	r.WaitingSeconds, r.InvoiceWindow = seconds(c.WaitingLife), seconds(c.InvoiceWindow)
@@ -145,13 +152,15 @@ func (h *house) run(ctx context.Context) {
 	loop("messages", h.messages)
 	loop("outbox", func(ctx context.Context) error { return h.Dispatch(ctx, h.ports()) })
 	loop("holds", func(ctx context.Context) error { return h.escrow.Watch(ctx, h) })
+	loop("prices", h.book.Run)
+	loop("rates", h.publishRates)
 	loop("timer", h.timer)
 	loop("publisher", h.publisher)
 }
 
 func (h *house) ports() orders.Ports {
 	return orders.Ports{
-		Escrow: h.escrow, Payer: h.payer, Courier: h.courier(), Now: time.Now, NewSeed: newSeed,
+		Escrow: h.escrow, Payer: h.payer, Resolver: payoutResolver{h.dest}, Courier: h.courier(), Now: time.Now, NewSeed: newSeed,
 	}
 }
 
@@ -184,14 +193,15 @@ const handleLimit = time.Minute
 func (h *house) handle(ctx context.Context, in nostrio.Incoming) {
 	ctx, cancel := context.WithTimeout(ctx, handleLimit)
 	defer cancel()
-	input, ok := nostrio.Translate(in, time.Now().Unix(), newSeed(), func(bolt11 string) orders.Invoice {
-		return h.decode(ctx, bolt11)
+	input, ok := nostrio.Translate(in, time.Now().Unix(), newSeed(), func(id orders.OrderID, text string) orders.Invoice {
+		return h.payoutTo(ctx, id, text)
 	})
 	if !ok {
 		h.log.Debug("message asks for nothing", "event", in.EventID.String(), "action", string(in.Message.Body.Action))
 		return
 	}
 	input.Closed = h.escrow.Ready() != nil
+	input.Quote = h.quote(input)
 	out, err := h.Do(ctx, input)
 	switch {
 	case errors.Is(err, orders.ErrStopped) || err != nil && ctx.Err() != nil:
@@ -201,17 +211,6 @@ func (h *house) handle(ctx context.Context, in nostrio.Incoming) {
 	case out.Reason != "":
 		h.log.Debug("refused", "event", in.EventID.String(), "action", string(in.Message.Body.Action), "reason", string(out.Reason))
 	}
-}
-
-// decode asks the node about a payout invoice. What cannot be asked counts as unusable: the client hears
-// invalid_invoice and can send it again.
-func (h *house) decode(ctx context.Context, bolt11 string) orders.Invoice {
-	inv, err := h.node.DecodePayout(ctx, h.self, bolt11)
-	if err != nil {
-		h.log.Warn("payout invoice", "err", err)
-		inv.Problem = "the node could not be asked about it"
-	}
-	return inv
 }
 
 // Report implements holdBook: what the node says of a hold becomes an input.

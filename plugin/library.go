@@ -20,14 +20,16 @@ import (
 // library is glightning behind two pipes. It frames messages with two newlines and answers each in a goroutine of its
 // own; what it writes may be anything.
 type library struct {
-	log    *slog.Logger
-	plugin *glightning.Plugin
-	to     *clnio.Writer
-	toEnd  *os.File
-	from   *os.File
-	fromIn *os.File // the library's end of from; closed once the library is done
-	ended  chan struct{}
-	booted error // what boot said; written before the library answers init
+	log      *slog.Logger
+	plugin   *glightning.Plugin
+	to       *clnio.Writer
+	toEnd    *os.File
+	from     *os.File
+	fromIn   *os.File // the library's end of from; closed once the library is done
+	ended    chan struct{}
+	proxy    string // the node's, host:port; set before init is asked, since glightning drops half of it
+	proxyAll bool
+	booted   error // what boot said; written before the library answers init
 }
 
 // newLibrary registers options and methods with glightning and starts it.
@@ -104,7 +106,9 @@ func (lib *library) boot(p *glightning.Plugin, c *glightning.Config, boot func(m
 		}
 		given[o.name] = value
 	}
-	return boot(given, nodeOf(c.LightningDir, c.RpcFile, c.Network, c.Startup))
+	node := nodeOf(c.LightningDir, c.RpcFile, c.Network, c.Startup)
+	node.Proxy, node.ProxyAll = lib.proxy, lib.proxyAll
+	return boot(given, node)
 }
 
 // ask sends the library a request under a number of ours.

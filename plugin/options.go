@@ -17,6 +17,8 @@ type Config struct {
 	LightningDir string // the network's directory, for example ~/.lightning/bitcoin
 	RPCFile      string // path of the node's RPC socket
 	Network      string // "bitcoin", "testnet", "signet", "regtest"
+	Proxy        string // host:port of the node's SOCKS5 proxy; empty: none
+	ProxyAll     bool   // the node sends everything through it, and so do we
 	Startup      bool   // lightningd itself is starting, as against `plugin start`
 
 	// The node on Nostr.
@@ -34,6 +36,13 @@ type Config struct {
 	MaxOrder          orders.Sats
 	FiatCurrencies    []string // upper case; empty: all
 	OrdersPerResponse int
+	MaxOpenOrders     int // of one identity; 0: no limit
+
+	// Prices of orders at the market price.
+	PriceSources  []priceSource
+	PriceInterval time.Duration
+	PriceMaxAge   time.Duration
+	PublishRates  bool
 
 	// How long things wait.
 	OrderLife     time.Duration // a pending order, unless its maker chose another time
@@ -54,7 +63,6 @@ type Config struct {
 	RatingRetention time.Duration
 	InfoInterval    time.Duration
 	RelaysInterval  time.Duration
-	RatingInterval  time.Duration
 
 	// The spam gate, in leading zero bits of an event's id (NIP-13).
 	PoW             int
@@ -92,6 +100,13 @@ var options = []option{
 	{"mostro-fiat-currencies", "", "currencies that orders may use, separated by commas; all if not given", currencies(func(c *Config) *[]string { return &c.FiatCurrencies })},
 	{"mostro-max-orders-per-response", "10", "orders that one answer to a client may hold", number(1, 100, func(c *Config) *int { return &c.OrdersPerResponse })},
 
+	{"mostro-max-open-orders", "20", "orders that one user may have open at once; 0 is no limit", number(0, 10_000, func(c *Config) *int { return &c.MaxOpenOrders })},
+
+	{"mostro-price-sources", "yadio,coingecko,blockchain,currency_api,cln", "where prices come from, separated by commas; cln is the node's own currencyrate plugin, and name=URL replaces a source's address", priceSources},
+	{"mostro-price-interval-seconds", "300", "time between two looks at the prices, seconds", span(time.Second, 60, 86_400, func(c *Config) *time.Duration { return &c.PriceInterval })},
+	{"mostro-price-max-age-seconds", "1800", "how old a price may be before orders at the market price are refused, seconds", span(time.Second, 60, 86_400, func(c *Config) *time.Duration { return &c.PriceMaxAge })},
+	{"mostro-publish-rates", "true", "publish the prices on Nostr: true or false", oneOf(func(c *Config, s string) { c.PublishRates = s == "true" }, "true", "false")},
+
 	{"mostro-expiration-hours", "24", "how long an order waits for a taker, hours", span(time.Hour, 1, 720, func(c *Config) *time.Duration { return &c.OrderLife })},
 	{"mostro-max-expiration-days", "15", "longest such wait that a maker may choose, days", span(24*time.Hour, 1, 90, func(c *Config) *time.Duration { return &c.MaxOrderLife })},
 	{"mostro-expiration-seconds", "900", "how long a taken order waits for the seller's payment and for the buyer's invoice, seconds each", span(time.Second, 10, 86_400, func(c *Config) *time.Duration { return &c.WaitingLife })},
@@ -110,7 +125,6 @@ var options = []option{
 	{"mostro-rating-days", "90", "how long relays keep a user's rating, days", span(24*time.Hour, 1, 3650, func(c *Config) *time.Duration { return &c.RatingRetention })},
 	{"mostro-info-interval-seconds", "300", "time between two announcements of the exchange, seconds", span(time.Second, 10, 86_400, func(c *Config) *time.Duration { return &c.InfoInterval })},
 	{"mostro-relays-interval-seconds", "60", "time between two looks at the relay list that we publish, seconds", span(time.Second, 10, 86_400, func(c *Config) *time.Duration { return &c.RelaysInterval })},
-	{"mostro-rating-interval-seconds", "3600", "time between two publications of changed ratings, seconds", span(time.Second, 1, 86_400, func(c *Config) *time.Duration { return &c.RatingInterval })},
 }
 
 // mistakes is every option that could not be used, told at once: a restart of a node is dear.
@@ -161,6 +175,9 @@ func (c *Config) settle(given map[string]string) (wrong mistakes) {
 	if c.PoWFirstContact < c.PoW {
 		wrong = append(wrong, fmt.Sprintf("mostro-pow-first-contact: got %d, wants at least mostro-pow (%d)", c.PoWFirstContact, c.PoW))
 	}
+	if c.Network == "regtest" && given["mostro-price-sources"] == optionDefault("mostro-price-sources") {
+		c.PriceSources = nil // a network on one machine asks nobody outside unless it is told to
+	}
 	if c.DataDir == "" {
 		c.DataDir = "mostro"
 	}
@@ -169,6 +186,15 @@ func (c *Config) settle(given map[string]string) (wrong mistakes) {
 	}
 	c.HoldCLTV = holdCLTV(c.TradeTime)
 	return wrong
+}
+
+func optionDefault(name string) string {
+	for _, o := range options {
+		if o.name == name {
+			return o.value
+		}
+	}
+	return ""
 }
 
 // writeOptionsMarkdown prints the table of options as README shows it.

@@ -38,12 +38,14 @@ func TestDefaultsAreAcceptedAndMeanWhatTheySay(t *testing.T) {
 	want := Config{
 		LightningDir: "/l/bitcoin", RPCFile: "/l/bitcoin/lightning-rpc", Network: "bitcoin", Startup: true,
 		Relays: []string{"wss://relay.mostro.network", "wss://nos.lol", "wss://relay.damus.io"},
-		Fee:    6000, FeePayer: orders.FeeBySeller, MinOrder: 100, MaxOrder: 1_000_000, OrdersPerResponse: 10,
+		Fee:    6000, FeePayer: orders.FeeBySeller, MinOrder: 100, MaxOrder: 1_000_000, OrdersPerResponse: 10, MaxOpenOrders: 20,
+		PriceSources:  []priceSource{{"yadio", ""}, {"coingecko", ""}, {"blockchain", ""}, {"currency_api", ""}, {"cln", ""}},
+		PriceInterval: 5 * time.Minute, PriceMaxAge: 30 * time.Minute, PublishRates: true,
 		OrderLife: 24 * time.Hour, MaxOrderLife: 15 * 24 * time.Hour, WaitingLife: 15 * time.Minute,
 		TradeTime: 24 * time.Hour, HoldCLTV: 215, InvoiceWindow: time.Hour, MessageWindow: 24 * time.Hour,
 		MaxRoutingFee: 2000, PaymentAttempts: 3, PaymentInterval: time.Minute,
 		OrderRetention: 30 * 24 * time.Hour, RatingRetention: 90 * 24 * time.Hour,
-		InfoInterval: 5 * time.Minute, RelaysInterval: time.Minute, RatingInterval: time.Hour,
+		InfoInterval: 5 * time.Minute, RelaysInterval: time.Minute,
 		DataDir: "/l/bitcoin/mostro",
 	}
 	if !reflect.DeepEqual(c, want) {

@@ -151,23 +151,24 @@ func (p *payer) payment(o orders.Pay, label string, amountless bool) (method str
 
 // judge looks at the invoice once more before money moves. Nothing has been sent when it returns an error.
 func (p *payer) judge(ctx context.Context, o orders.Pay) (amountless bool, err error) {
-	d, err := p.node.Decode(ctx, o.Invoice)
+	d, err := p.node.Describe(ctx, o.Invoice)
+	inv, valid := d.Due()
 	var told *clnio.Error
 	switch {
 	case errors.As(err, &told) && told.Code == clnio.CodeInvalidParams:
 		return false, &orders.PayError{Why: "the node cannot read the invoice: " + told.Message, Fatal: true}
 	case err != nil:
 		return false, &orders.PayError{Why: "the node could not be asked about the invoice"}
-	case !d.Valid || d.Type != "bolt11 invoice":
-		return false, &orders.PayError{Why: "not a valid BOLT 11 invoice", Fatal: true}
-	case d.PaymentHash != o.Hash:
+	case !valid:
+		return false, &orders.PayError{Why: "not a valid invoice", Fatal: true}
+	case inv.Hash != o.Hash:
 		return false, &orders.PayError{Why: "the invoice has another payment hash", Fatal: true}
-	case d.Amount != nil && *d.Amount != o.Amount:
-		return false, &orders.PayError{Why: fmt.Sprintf("the invoice asks for %s, the order for %s", *d.Amount, o.Amount), Fatal: true}
-	case d.CreatedAt+d.Expiry < p.now().Unix()+retryFor:
+	case inv.Amount != nil && *inv.Amount != o.Amount:
+		return false, &orders.PayError{Why: fmt.Sprintf("the invoice asks for %s, the order for %s", *inv.Amount, o.Amount), Fatal: true}
+	case inv.Expires < p.now().Unix()+retryFor:
 		return false, &orders.PayError{Why: "the invoice has expired", Fatal: true}
 	}
-	return d.Amount == nil, nil
+	return inv.Amount == nil, nil
 }
 
 // Codes of the node's payment commands (Core Lightning docs, lightning-xpay, lightning-pay).

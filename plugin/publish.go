@@ -27,7 +27,7 @@ func (h *house) networks() []string {
 }
 
 func (h *house) courier() *nostrio.Courier {
-	return &nostrio.Courier{Key: h.key, Relay: h.pool, Relays: h.config.Relays, Networks: h.networks(), Name: h.config.Name}
+	return &nostrio.Courier{Key: h.key, Relay: h.pool, Relays: h.config.Relays, Networks: h.networks(), Name: h.config.Name, RatingLife: h.config.RatingRetention}
 }
 
 // publisher keeps what the exchange says of itself on the relays: the info event every few minutes, the relay list when
@@ -145,4 +145,29 @@ func (b *board) relays(ctx context.Context) {
 	if b.publish(ctx, e.Event(b.h.key)) {
 		b.listed = now
 	}
+}
+
+// publishRates publishes what a bitcoin costs each time that the sources have said so, if the operator wants that.
+func (h *house) publishRates(ctx context.Context) error {
+	b := &board{h: h}
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-h.book.Changed():
+		}
+		if h.config.PublishRates {
+			b.rates(ctx)
+		}
+	}
+}
+
+func (b *board) rates(ctx context.Context) {
+	s := b.h.book.Snapshot()
+	e := nostrio.RatesEvent{Rates: map[string]nostrio.PerBTC{}, Sources: s.Sources, Interval: b.h.config.PriceInterval}
+	for code, p := range s.Rates {
+		e.Rates[code] = nostrio.PerBTC(p)
+	}
+	e.CreatedAt = b.stamp(nostrio.KindRates)
+	b.publish(ctx, e.Event(b.h.key))
 }

@@ -12,6 +12,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/mostro-cln/mostro/orders"
+	"github.com/mostro-cln/mostro/plugin/prices"
 )
 
 // rule judges one option's text. wants finishes the sentence "this option wants …"; put stores the value or returns
@@ -193,6 +194,32 @@ func currencies(field func(*Config) *[]string) rule {
 			return ""
 		},
 	}
+}
+
+// sourceCLN is the node's own price plugin.
+const sourceCLN = "cln"
+
+// priceSource is one place to ask for prices; the URL only where it is not the usual one.
+type priceSource struct{ Name, URL string }
+
+var priceSources = rule{
+	wants: "some of " + strings.Join(append(prices.WebNames(), sourceCLN), ", ") + ", each perhaps with =URL",
+	put: func(c *Config, value string) string {
+		var list []priceSource
+		for _, part := range splitList(value) {
+			name, addr, given := strings.Cut(part, "=")
+			u, err := url.Parse(addr)
+			if name != sourceCLN && !slices.Contains(prices.WebNames(), name) ||
+				given && (name == sourceCLN || err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "") {
+				return quote(part)
+			}
+			if !slices.ContainsFunc(list, func(s priceSource) bool { return s.Name == name }) {
+				list = append(list, priceSource{name, addr})
+			}
+		}
+		c.PriceSources = list
+		return ""
+	},
 }
 
 // keyFile wants a file that can be used as the exchange's key, now and not at the first signature.

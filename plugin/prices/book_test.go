@@ -380,9 +380,6 @@ func TestAllSourcesTogether(t *testing.T) {
 	if got := b.Snapshot().Sources; !slices.Equal(got, []string{"blockchain", "coingecko", "currency_api", "yadio"}) {
 		t.Errorf("sources %v", got)
 	}
-	if _, err := Sats(100, b.Snapshot().Rates["USD"], 0); err != nil {
-		t.Error(err)
-	}
 }
 
 func ExampleBook() {

@@ -1,0 +1,140 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"time"
+
+	"github.com/mostro-cln/mostro/orders"
+	"github.com/mostro-cln/mostro/plugin/prices"
+	"github.com/mostro-cln/mostro/plugin/safehttp"
+)
+
+// openWeb prepares what talks to the web: prices, and the destinations of buyers. Nothing is asked yet.
+func (h *house) openWeb() error {
+	web := safehttp.Config{Proxy: h.config.Proxy, ProxyAll: h.config.ProxyAll, UserAgent: "mostro/" + version}
+	if h.config.Network == "regtest" { // a network on one machine: its services are there, too
+		web.Allow = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
+		web.PlainHTTP = true
+	}
+	h.dest = newResolver(h.node, safehttp.New(web), h.self, h.config.rules().MaxFinalCLTV, time.Now)
+	web.Total = 10 * time.Second
+	asked := safehttp.New(web)
+	var sources []prices.Source
+	for _, s := range h.config.PriceSources {
+		source, err := h.priceSource(asked, s)
+		if err != nil {
+			return fmt.Errorf("price source %s: %w", s.Name, err)
+		}
+		sources = append(sources, source)
+	}
+	var err error
+	h.book, err = prices.New(prices.Config{Interval: h.config.PriceInterval, MaxAge: h.config.PriceMaxAge, Log: h.log}, sources...)
+	return err
+}
+
+func (h *house) priceSource(g prices.Getter, s priceSource) (prices.Source, error) {
+	if s.Name == sourceCLN {
+		return prices.Node(h.node.CurrencyRate, h.config.FiatCurrencies), nil
+	}
+	if s.URL != "" {
+		return prices.Web(s.Name, g, "", s.URL)
+	}
+	return prices.Web(s.Name, g, "")
+}
+
+// relayProxy sends the relays through the node's proxy where the node sends everything through it.
+func (h *house) relayProxy() string {
+	if !h.config.ProxyAll || h.config.Proxy == "" {
+		return ""
+	}
+	return "socks5h://" + h.config.Proxy
+}
+
+// CurrencyRate asks the node's currencyrate plugin what one bitcoin costs (Core Lightning docs, lightning-currencyrate).
+func (n *Node) CurrencyRate(ctx context.Context, code string) (float64, error) {
+	var r struct {
+		Rate float64 `json:"rate"`
+	}
+	err := n.read(ctx, "currencyrate", map[string]any{"currency": code}, &r)
+	return r.Rate, err
+}
+
+// quote is the price that an input may need: of the currency that a new order names, or of the order that is taken.
+func (h *house) quote(in orders.Input) *orders.Quote {
+	var code string
+	switch a := in.Act.(type) {
+	case orders.NewOrder:
+		if a.Terms.Amount != 0 {
+			return nil
+		}
+		code = a.Terms.FiatCode
+	case orders.TakeSell, orders.TakeBuy:
+		o, ok, err := h.Order(in.Order)
+		if err != nil || !ok || !o.Market {
+			return nil
+		}
+		code = o.Fiat.Code
+	default:
+		return nil
+	}
+	q, err := h.book.Rate(code, time.Now())
+	if err != nil {
+		h.log.Debug("no price", "currency", code, "err", err)
+		return nil
+	}
+	return &orders.Quote{PerBTC: int64(q.PerBTC), AsOf: q.AsOf.Unix()}
+}
+
+// payoutTo reads what a buyer gave: an invoice, which the node decodes, or a destination, which is looked up as far as
+// that goes today. What cannot be asked counts as unusable: the client hears invalid_invoice and can send it again.
+func (h *house) payoutTo(ctx context.Context, id orders.OrderID, text string) orders.Invoice {
+	d := parseDestination(text)
+	if d.Kind == unknownDestination {
+		return orders.Invoice{Bolt11: text, Problem: d.Problem}
+	}
+	if d.Kind == bolt11Invoice {
+		inv, err := h.node.DecodePayout(ctx, h.self, d.Text)
+		if err != nil {
+			h.log.Warn("payout invoice", "err", err)
+			inv.Problem = "the node could not be asked about it"
+		}
+		return inv
+	}
+	inv := orders.Invoice{Destination: d.Text}
+	terms, err := h.dest.Check(ctx, d)
+	var no *orders.PayError
+	switch {
+	case errors.As(err, &no):
+		inv.Problem = no.Why
+	case err != nil:
+		h.log.Warn("payout destination", "err", err)
+		inv.Problem = "it could not be looked up"
+	default:
+		inv.Problem = h.covers(terms, id)
+	}
+	return inv
+}
+
+// covers judges the amounts that a destination takes against the order's, where that is known already.
+func (h *house) covers(terms takes, id orders.OrderID) string {
+	o, ok, err := h.Order(id)
+	if err != nil || !ok || o.Amount == 0 {
+		return terms.Problem
+	}
+	return terms.covers(o.PaidOut().Msats())
+}
+
+// payoutResolver is orders.Resolver over the resolver.
+type payoutResolver struct{ r *resolver }
+
+func (p payoutResolver) Resolve(ctx context.Context, text string, amount orders.Msats, note string) (string, orders.Hash, int64, error) {
+	got, err := p.r.Resolve(ctx, parseDestination(text), amount, note)
+	var no *orders.PayError
+	if errors.As(err, &no) {
+		return "", orders.Hash{}, 0, &orders.ResolveError{Why: no.Why, Fatal: no.Fatal}
+	}
+	return got.Invoice, got.Hash, got.Expires, err
+}
