@@ -123,7 +123,7 @@ func (d *dispatcher) cancelHold(ctx context.Context, r *Row, c *CancelHold) (boo
 // resolve asks the buyer's destination for an invoice. Nothing is paid here: the invoice and its hash are committed
 // first, so that a repeat of the payment is a repeat of the same one.
 func (d *dispatcher) resolve(ctx context.Context, r *Row, p *ResolvePayout) (bool, time.Duration, error) {
-	invoice, hash, expires, err := d.p.Resolver.Resolve(ctx, p.Destination, p.Amount, "Mostro order "+r.Order.String())
+	invoice, hash, expires, err := d.p.Resolver.Resolve(ctx, p.Destination, p.Amount)
 	var no *ResolveError
 	switch {
 	case errors.As(err, &no):

@@ -401,7 +401,7 @@ func (n *fakeNode) Send(_ context.Context, p Pay, _ string) error {
 	return nil
 }
 
-func (n *fakeNode) Resolve(_ context.Context, _ string, amount Msats, _ string) (string, Hash, int64, error) {
+func (n *fakeNode) Resolve(_ context.Context, _ string, amount Msats) (string, Hash, int64, error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if len(n.gives) == 0 {

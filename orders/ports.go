@@ -79,8 +79,8 @@ func (e *ResolveError) Error() string { return e.Why }
 type Resolver interface {
 	// Resolve returns an invoice for exactly that amount, and when it expires, unix seconds. No money moves. A
 	// *ResolveError is the destination's doing and counts as a failed attempt; any other error is not, and the call is
-	// made again.
-	Resolve(ctx context.Context, destination string, amount Msats, note string) (invoice string, hash Hash, expires int64, err error)
+	// made again. The destination learns nothing of the order.
+	Resolve(ctx context.Context, destination string, amount Msats) (invoice string, hash Hash, expires int64, err error)
 }
 
 // Courier is Nostr, as the dispatcher needs it.

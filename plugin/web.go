@@ -12,9 +12,12 @@ import (
 	"github.com/mostro-cln/mostro/plugin/safehttp"
 )
 
+// maxWebBody holds the metadata of an LNURL with a picture in it (LUD-06).
+const maxWebBody = 256 << 10
+
 // openWeb prepares what talks to the web: prices, and the destinations of buyers. Nothing is asked yet.
 func (h *house) openWeb() error {
-	web := safehttp.Config{Proxy: h.config.Proxy, ProxyAll: h.config.ProxyAll, UserAgent: "mostro/" + version}
+	web := safehttp.Config{Proxy: h.config.Proxy, ProxyAll: h.config.ProxyAll, UserAgent: "mostro/" + version, MaxBody: maxWebBody}
 	if h.config.Network == "regtest" { // a network on one machine: its services are there, too
 		web.Allow = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
 		web.PlainHTTP = true
@@ -130,8 +133,8 @@ func (h *house) covers(terms takes, id orders.OrderID) string {
 // payoutResolver is orders.Resolver over the resolver.
 type payoutResolver struct{ r *resolver }
 
-func (p payoutResolver) Resolve(ctx context.Context, text string, amount orders.Msats, note string) (string, orders.Hash, int64, error) {
-	got, err := p.r.Resolve(ctx, parseDestination(text), amount, note)
+func (p payoutResolver) Resolve(ctx context.Context, text string, amount orders.Msats) (string, orders.Hash, int64, error) {
+	got, err := p.r.Resolve(ctx, parseDestination(text), amount, "")
 	var no *orders.PayError
 	if errors.As(err, &no) {
 		return "", orders.Hash{}, 0, &orders.ResolveError{Why: no.Why, Fatal: no.Fatal}
