@@ -325,7 +325,12 @@ func TestSettleIsProvedByTheBooksAfterARestart(t *testing.T) {
 		if l.state(pre) != Settling {
 			t.Fatalf("while the channel closes: %s", l.state(pre))
 		}
-		l.set(func(*fakeNode) { h.Channel = "CHANNELD_NORMAL" })
+		l.set(func(*fakeNode) { h.State = "SENT_REMOVE_ACK_REVOCATION" })
+		pass(40 * time.Second)
+		if l.state(pre) != Settling {
+			t.Fatalf("gone, and the books not written yet: %s", l.state(pre))
+		}
+		l.set(func(n *fakeNode) { h.State = "SENT_REMOVE_HTLC" })
 		l.n.finish()
 		pass(time.Minute)
 		if v := l.h.view(l.h.find(pre.Hash())); v.State != Settled || v.Proof != proofBooked || !v.Confirmed {
