@@ -156,7 +156,7 @@ func (p *payer) judge(ctx context.Context, o orders.Pay) (amountless bool, err e
 	var told *clnio.Error
 	switch {
 	case errors.As(err, &told) && told.Code == clnio.CodeInvalidParams:
-		return false, &orders.PayError{Why: "the node cannot read the invoice: " + told.Message, Fatal: true}
+		return false, &orders.PayError{Why: "the node cannot read the invoice", Fatal: true}
 	case err != nil:
 		return false, &orders.PayError{Why: "the node could not be asked about the invoice"}
 	case !valid:

@@ -36,6 +36,8 @@ type Node interface {
 type Wallet interface {
 	// Invoice asks for a payment.
 	Invoice(ctx context.Context, amount orders.Sats, label string) (bolt11 string, err error)
+	// Offer is a BOLT 12 offer that any amount can be paid to.
+	Offer(ctx context.Context, label string) (bolt12 string, err error)
 	// Pay begins to pay an invoice and returns; a hold invoice stays pending for long.
 	Pay(ctx context.Context, bolt11 string) error
 	// Forge begins to pay an invoice with a fault that only the receiver can see.

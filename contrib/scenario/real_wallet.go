@@ -22,6 +22,7 @@ type realWallet struct {
 
 	mu     sync.Mutex
 	labels []string            // of his invoices
+	offers []string            // ids of his offers
 	hashes []orders.Hash       // of his payments
 	calls  map[orders.Hash]int // payment calls that the node has not answered
 	group  uint64              // of his last forged payment
@@ -215,23 +216,49 @@ func stateOf(parts []part, trying bool) PaymentState {
 	return state
 }
 
+// received is what came by the invoices that have one label or belong to one offer.
+func (w *realWallet) received(ctx context.Context, by, id string) (sum orders.Msats, err error) {
+	var r struct {
+		Invoices []struct {
+			Received orders.Msats `json:"amount_received_msat"` // 0 until it is paid
+		} `json:"invoices"`
+	}
+	err = w.node.rpc.Call(ctx, "listinvoices", map[string]any{by: id}, &r)
+	for _, inv := range r.Invoices {
+		sum += inv.Received
+	}
+	return sum, err
+}
+
+// Offer implements Wallet.
+func (w *realWallet) Offer(ctx context.Context, label string) (string, error) {
+	var r struct {
+		ID     string `json:"offer_id"`
+		Bolt12 string `json:"bolt12"`
+	}
+	err := w.node.rpc.Call(ctx, "offer", map[string]any{"amount": "any", "description": w.name + "/" + label}, &r)
+	if err != nil {
+		return "", fmt.Errorf("%s: %w", w.name, err)
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.offers = append(w.offers, r.ID)
+	return r.Bolt12, nil
+}
+
 // Balance implements Wallet.
 func (w *realWallet) Balance(ctx context.Context) (spendable, locked orders.Msats, err error) {
 	w.mu.Lock()
-	labels, hashes := slices.Clone(w.labels), slices.Clone(w.hashes)
+	labels, offers, hashes := slices.Clone(w.labels), slices.Clone(w.offers), slices.Clone(w.hashes)
 	w.mu.Unlock()
 	spendable = w.start
-	for _, label := range labels {
-		var r struct {
-			Invoices []struct {
-				Received orders.Msats `json:"amount_received_msat"` // 0 until it is paid
-			} `json:"invoices"`
-		}
-		if err := w.node.rpc.Call(ctx, "listinvoices", map[string]any{"label": label}, &r); err != nil {
-			return 0, 0, fmt.Errorf("%s: %w", w.name, err)
-		}
-		for _, inv := range r.Invoices {
-			spendable += inv.Received
+	for by, list := range map[string][]string{"label": labels, "offer_id": offers} {
+		for _, id := range list {
+			got, err := w.received(ctx, by, id)
+			if err != nil {
+				return 0, 0, fmt.Errorf("%s: %w", w.name, err)
+			}
+			spendable += got
 		}
 	}
 	for _, hash := range hashes {

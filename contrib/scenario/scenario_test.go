@@ -79,8 +79,14 @@ func newWorld(t *testing.T) (*World, *Sim) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	market, err := NewPriceServer()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(market.Close)
 	sim, err := NewSim(ctx, SimConfig{Dir: dir, Bin: bin, Log: log, Options: map[string]any{
 		"mostro-relays": srv.URL, "mostro-expiration-seconds": fmt.Sprint(WaitingSeconds),
+		"mostro-price-sources": market.Option(),
 	}})
 	t.Cleanup(func() {
 		if sim != nil {

@@ -173,6 +173,14 @@ func (w *simWallet) Invoice(ctx context.Context, amount orders.Sats, label strin
 	return r.Bolt11, err
 }
 
+func (w *simWallet) Offer(ctx context.Context, _ string) (string, error) {
+	var r struct {
+		Offer string `json:"offer"`
+	}
+	err := w.s.Call(ctx, "sim-wallet-offer", map[string]any{"wallet": w.name}, &r)
+	return r.Offer, err
+}
+
 func (w *simWallet) Pay(ctx context.Context, bolt11 string) error {
 	return w.s.Call(ctx, "sim-wallet-pay", map[string]any{"wallet": w.name, "bolt11": bolt11}, nil)
 }

@@ -29,6 +29,8 @@ var Stories = []Story{
 	{"a sell order, gift wraps", happy(orders.Sell, orders.GiftWrap)},
 	{"a buy order, direct messages", happy(orders.Buy, orders.Direct)},
 	{"a buy order, gift wraps", happy(orders.Buy, orders.GiftWrap)},
+	{"a range at the market price, and its rest", rangeAtMarketPrice},
+	{"a payout to a BOLT 12 offer", paidByOffer},
 	{"the maker cancels a pending order", makerCancels},
 	{"a pending order expires", orderExpires},
 	{"the taker of a sell order gives no invoice", abandoned(orders.Sell, "take", orders.Pending)},

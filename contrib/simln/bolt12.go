@@ -117,16 +117,22 @@ func (n *Node) offerAttempt(c *command, o *offer) (*attempt, error) {
 	}, nil
 }
 
+// regtestHash is the genesis block of regtest, as BOLT 12 names a chain. No chain named is bitcoin.
+const regtestHash = "06226e46111a0b59caaf126043eb5bbf28c34f3a5e332a1fc7b2b73cf188910f"
+
 func (n *Node) decodeOffer(o *offer) *object {
+	regtest := n.cfg.Network == "regtest"
 	if o.Hash == "" {
 		return obj("type", "bolt12 offer", "offer_id", hashHex(o.Offer)).addIf(o.Amount > 0, "offer_amount_msat", o.Amount).
+			addIf(regtest, "offer_chains", []any{regtestHash}).
 			add("offer_description", o.Description).add("offer_issuer_id", pubHex(n.walletKey(o.Wallet))).add("valid", true)
 	}
 	return obj("type", "bolt12 invoice", "offer_id", hashHex(o.Wallet), "offer_description", o.Description,
 		"offer_issuer_id", pubHex(n.walletKey(o.Wallet)), "invreq_metadata", hashHex("metadata "+o.Offer),
 		"invreq_payer_id", n.id, "invreq_amount_msat", o.Amount, "invoice_paths", []any{}, "invoice_created_at", o.CreatedAt,
 		"invoice_relative_expiry", o.Expiry, "invoice_payment_hash", o.Hash, "invoice_amount_msat", o.Amount,
-		"invoice_node_id", pubHex(n.walletKey(o.Wallet)), "signature", strings.Repeat(hashHex(o.Offer), 2), "valid", true)
+		"invoice_node_id", pubHex(n.walletKey(o.Wallet)), "signature", strings.Repeat(hashHex(o.Offer), 2), "valid", true).
+		addIf(regtest, "offer_chains", []any{regtestHash}).addIf(regtest, "invreq_chain", regtestHash)
 }
 
 func (n *Node) cmdDecode(c *command) (any, error) {

@@ -1,0 +1,130 @@
+package scenario
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/mostro-cln/mostro/contrib/trader"
+	"github.com/mostro-cln/mostro/nostrio"
+	"github.com/mostro-cln/mostro/orders"
+)
+
+// PriceServer answers as a source of prices does: one bitcoin costs 50 000 euros, so one euro is 2 000 sat.
+type PriceServer struct {
+	URL string
+	srv *http.Server
+}
+
+// satsPerEuro follows from the price.
+const satsPerEuro orders.Sats = 2000
+
+// NewPriceServer listens on loopback until Close.
+func NewPriceServer() (*PriceServer, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, err
+	}
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /exrates/BTC", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		fmt.Fprint(w, `{"BTC":{"EUR":50000,"USD":55000,"BTC":1},"base":"BTC"}`)
+	})
+	p := &PriceServer{URL: "http://" + l.Addr().String(), srv: &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}}
+	go p.srv.Serve(l) // until Close
+	return p, nil
+}
+
+// Option is the exchange's option that names this server as its only source.
+func (p *PriceServer) Option() string { return "yadio=" + p.URL }
+
+// Close ends it.
+func (p *PriceServer) Close() { p.srv.Close() }
+
+// rangeAtMarketPrice: the seller offers 10 to 50 euros' worth, somebody takes 20, and the rest is an order again, which
+// somebody else takes.
+func rangeAtMarketPrice(ctx context.Context, w *World) error {
+	const slice = 20
+	d, err := w.NewDeal(ctx, orders.Sell, slice*satsPerEuro, orders.Direct)
+	if err != nil {
+		return err
+	}
+	w.say("seller", "→ mostro: new-order, sell for 10 to 50 EUR at the market price")
+	if d.sale, err = d.Seller.NewOrder(ctx, trader.OrderSpec{Kind: orders.Sell, Fiat: "EUR", Min: 10, Max: 50, Method: "SEPA"}); err != nil {
+		return fmt.Errorf("publish: %w", err)
+	}
+	if d.purchase, err = d.Buyer.Take(ctx, d.ID(), trader.TakeOpts{Kind: orders.Sell, FiatAmount: slice}); err != nil {
+		return fmt.Errorf("take: %w", err)
+	}
+	for _, do := range d.Steps()[2:] {
+		if err := do(ctx); err != nil {
+			return err
+		}
+	}
+	if err := d.Settled(ctx); err != nil {
+		return err
+	}
+	rest, ok := d.sale.Rest()
+	if !ok {
+		return fmt.Errorf("the seller heard of no rest")
+	}
+	return d.sellRest(ctx, rest)
+}
+
+// sellRest trades the whole of what was left.
+func (d *Deal) sellRest(ctx context.Context, rest *trader.Trade) error {
+	const left = 30
+	err := until(ctx, "the rest is an order", func() (bool, error) { return !rest.ID().IsZero(), nil })
+	if err != nil {
+		return err
+	}
+	buyer, err := d.w.Person(ctx, "buyer2", deposit, orders.GiftWrap)
+	if err != nil {
+		return err
+	}
+	e := &Deal{w: d.w, kind: orders.Sell, amount: left * satsPerEuro, Seller: d.Seller, Buyer: buyer, sale: rest}
+	if e.purchase, err = buyer.Take(ctx, rest.ID(), trader.TakeOpts{Kind: orders.Sell, FiatAmount: left}); err != nil {
+		return fmt.Errorf("take the rest: %w", err)
+	}
+	for _, do := range e.Steps()[2:] {
+		if err := do(ctx); err != nil {
+			return fmt.Errorf("the rest: %w", err)
+		}
+	}
+	if err := buyer.Gains(ctx, (left * satsPerEuro).Msats()); err != nil {
+		return err
+	}
+	sold := (20 + left) * satsPerEuro
+	fees := orders.PPM(6000).Of(20*satsPerEuro) + orders.PPM(6000).Of(left*satsPerEuro)
+	return d.Seller.Gains(ctx, -(sold + fees).Msats())
+}
+
+// paidByOffer: the buyer gives a BOLT 12 offer where an invoice is asked for.
+func paidByOffer(ctx context.Context, w *World) error {
+	d, err := w.NewDeal(ctx, orders.Sell, Amount, orders.Direct)
+	if err != nil {
+		return err
+	}
+	if err := d.PlayUntil(ctx, "take"); err != nil {
+		return err
+	}
+	if _, err := d.Buyer.expect(ctx, d.purchase, nostrio.ActAddInvoice); err != nil {
+		return err
+	}
+	offer, err := d.Buyer.Wallet.Offer(ctx, "payout-"+d.ID().String())
+	if err != nil {
+		return fmt.Errorf("the buyer's offer: %w", err)
+	}
+	w.say("buyer", "→ mostro: add-invoice, with an offer")
+	if err := d.purchase.AddInvoice(ctx, offer); err != nil {
+		return fmt.Errorf("add-invoice: %w", err)
+	}
+	for _, do := range d.Steps()[3:] {
+		if err := do(ctx); err != nil {
+			return err
+		}
+	}
+	return d.Settled(ctx)
+}
