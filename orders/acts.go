@@ -333,18 +333,24 @@ func bookPaid(s *step) {
 // publish owes the order event. created_at rises with every one, since relays keep the newest (NIP-01, ties go to the
 // lowest id).
 func publish(s *step) {
+	s.o.Published = max(s.in.At, s.o.Published+1)
+	s.owe(s.announcement())
+}
+
+// announcement is the order event as of the order's last stamp. It follows from the order, so that the same one can be
+// made again later.
+func (s *step) announcement() *Announcement {
 	o := s.o
-	o.Published = max(s.in.At, o.Published+1)
 	a := &Announcement{
 		Order: o.ID, Kind: o.Kind, Status: o.Status.Public(), Amount: o.Amount, Fiat: o.Fiat,
 		PaymentMethod: o.PaymentMethod, Premium: o.Premium, ExpiresAt: o.ExpiresAt,
-		Expiration: s.in.At + s.rules.OrderRetention, Stamp: o.Published,
+		Expiration: o.Published + s.rules.OrderRetention, Stamp: o.Published,
 	}
 	if o.Status == Pending {
 		a.Expiration = o.ExpiresAt
 		a.Standing = s.standing(s.facts.maker)
 	}
-	s.owe(a)
+	return a
 }
 
 // rate gives the other party its points. Somebody in full-privacy mode has no reputation to add to.

@@ -30,6 +30,29 @@ func (e *Engine) Open() (n map[Status]int, err error) {
 	return n, err
 }
 
+// Book returns the order events that relays should have now: of every order that is on the book or traded, as it was
+// announced last. Whoever finds one missing at a relay sends it again; it is the same event.
+func (e *Engine) Book(now int64) (all []Announcement, err error) {
+	rules := e.rules.Load()
+	err = e.read(func(t *tx) {
+		t.each(openBucket, nil, func(k, _ []byte) bool {
+			o, ok := t.order(OrderID(k))
+			if !ok || o.Published == 0 {
+				return true
+			}
+			s := &step{in: &Input{At: o.Published}, rules: rules, o: o}
+			if u, known := t.user(o.Maker.Identity); known && !o.Maker.Private() {
+				s.facts.maker = u
+			}
+			if a := s.announcement(); a.Expiration > now {
+				all = append(all, *a)
+			}
+			return true
+		})
+	})
+	return all, err
+}
+
 // Query chooses orders for Orders.
 type Query struct {
 	Status Status // empty: all
