@@ -257,7 +257,9 @@ func TestServicesThatDoWrong(t *testing.T) {
 		early bool // Check sees it too
 	}{
 		{name: "a 404", do: status(404), why: "status 404", early: true},
-		{name: "a redirect", do: func(p *payService) { p.serve = http.RedirectHandler("https://other.example.com/", 302).ServeHTTP }, why: "redirects", fatal: true, early: true},
+		{name: "a redirect", do: func(p *payService) {
+			p.serve = http.RedirectHandler("https://other.example.com/", http.StatusFound).ServeHTTP
+		}, why: "redirects", fatal: true, early: true},
 		{name: "no JSON", do: body("<html>"), why: "something else", early: true},
 		{name: "another JSON", do: body(`["payRequest"]`), why: "something else", early: true},
 		{name: "null", do: body(`null`), why: "takes no payments", fatal: true, early: true},

@@ -31,8 +31,6 @@ type front struct {
 	named   json.RawMessage // the manifest
 	lib     *library
 
-	// boot starts the exchange; the library calls it inside `init`. Its error disables the plugin with one line.
-	boot func(given map[string]string, node Config) error
 	// hear takes notifications, one at a time.
 	hear func(topic string, params json.RawMessage)
 

@@ -152,10 +152,10 @@ func disguised(raw json.RawMessage) error {
 		Code    *int   `json:"code"`
 		Message string `json:"message"`
 	}
-	if json.Unmarshal(raw, &r) != nil || r.Code == nil {
-		return nil
+	if err := json.Unmarshal(raw, &r); err == nil && r.Code != nil {
+		return &clnio.Error{Code: *r.Code, Message: r.Message}
 	}
-	return &clnio.Error{Code: *r.Code, Message: r.Message}
+	return nil
 }
 
 // holdRequest is a hold invoice to be made.

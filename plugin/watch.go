@@ -92,7 +92,7 @@ func (e *escrow) pass(ctx context.Context, book holdBook, kind holdKind, height 
 			return nil
 		})
 	}
-	g.Wait()
+	_ = g.Wait() // no look returns an error
 }
 
 // one looks at a single invoice, if it is live.

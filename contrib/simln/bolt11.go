@@ -187,8 +187,8 @@ func (inv *Invoice) parseField(tag byte, words []byte) (ok bool, err error) {
 		return true, nil
 	}
 	data, err := bech32.ConvertBits(words, 5, 8, false)
-	if err != nil {
-		return false, nil // padding that is not zero: such a field is skipped like one of a wrong length
+	if err != nil { // padding that is not zero: such a field is skipped like one of a wrong length
+		return false, nil //nolint:nilerr // BOLT 11 wants that
 	}
 	switch tag {
 	case tagPaymentHash:

@@ -162,7 +162,7 @@ func truncated(v uint64) []byte {
 
 func parseScid(s string) uint64 {
 	var block, tx, out uint64
-	fmt.Sscanf(s, "%dx%dx%d", &block, &tx, &out)
+	_, _ = fmt.Sscanf(s, "%dx%dx%d", &block, &tx, &out)
 	return block<<40 | tx<<16 | out
 }
 

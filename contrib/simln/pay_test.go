@@ -2,6 +2,7 @@ package simln_test
 
 import (
 	"encoding/json"
+	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -211,7 +212,8 @@ func TestLostReplyStillPays(t *testing.T) {
 	i := w.buyerInvoice(1_000_000)
 	w.script(i, map[string]any{"mode": "reply-lost"})
 	err := w.Call(testContext(t), "xpay", []any{i.Bolt11}, nil)
-	if _, ok := err.(*simln.RPCError); ok || err == nil {
+	var told *simln.RPCError
+	if err == nil || errors.As(err, &told) {
 		t.Fatalf("got %v, want a broken connection", err)
 	}
 	if row := w.waitRow(i); row.Status != "complete" {

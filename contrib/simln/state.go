@@ -128,7 +128,7 @@ func (j *journal) compact(path string, rows map[string]json.RawMessage) error {
 	}
 	if len(rows) > 0 {
 		w := bufio.NewWriter(tmp)
-		w.Write(append(marshal(rows), '\n'))
+		_, _ = w.Write(append(marshal(rows), '\n'))
 		if err := w.Flush(); err != nil {
 			tmp.Close()
 			return err

@@ -75,12 +75,3 @@ func FuzzParsePrice(f *testing.F) {
 		}
 	})
 }
-
-func price(t *testing.T, s string) Price {
-	t.Helper()
-	p, err := ParsePrice(s)
-	if err != nil {
-		t.Fatalf("%q: %v", s, err)
-	}
-	return p
-}

@@ -176,7 +176,7 @@ func quote(s string) string {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)
-	e.Encode(s) // a string always encodes
+	_ = e.Encode(s) // a string always encodes
 	return strings.TrimSpace(b.String())
 }
 
