@@ -71,6 +71,7 @@ func (w *world) open() {
 	if w.store, err = Open(w.path, [32]byte{7}, time.Second); err != nil {
 		w.t.Fatal(err)
 	}
+	w.store.db.NoSync = true // no test pulls the plug of the machine
 	if w.e, err = NewEngine(w.store, w.rules, slog.New(slog.NewTextHandler(io.Discard, nil))); err != nil {
 		w.t.Fatal(err)
 	}
@@ -106,12 +107,12 @@ type trader struct {
 	request  uint64
 }
 
-var nextKey byte
-
 func (w *world) trader(name string) *trader {
-	nextKey += 16
-	return &trader{w: w, name: name, identity: key(nextKey), trade: key(nextKey + 1), index: 1, way: Direct}
+	return &trader{w: w, name: name, identity: w.freshKey(), trade: w.freshKey(), index: 1, way: Direct}
 }
+
+// freshKey is a key that nobody in this world has.
+func (w *world) freshKey() PubKey { return w.seed().Derive("key") }
 
 func (p *trader) message(order OrderID, a Act) Input {
 	id := p.identity
