@@ -64,9 +64,10 @@ func (d *dispatcher) finish(ctx context.Context, r *Row) (bool, time.Duration, e
 	return err == nil, 0, err
 }
 
-// report does the input that the row has led to, and takes the row out in the same commit.
-func (d *dispatcher) report(ctx context.Context, r *Row, id [32]byte, act Act) (bool, time.Duration, error) {
-	in := Input{ID: id, At: d.p.Now().Unix(), Seed: d.p.NewSeed(), Order: r.Order, Act: act}
+// report does the input that the row has led to, and takes the row out in the same commit. Its id is the row's: what
+// somebody else has reported of the same hash before, perhaps too early for the order, does not make it a repeat.
+func (d *dispatcher) report(ctx context.Context, r *Row, act Act) (bool, time.Duration, error) {
+	in := Input{ID: NodeID(act.On(), number(r.Number)), At: d.p.Now().Unix(), Seed: d.p.NewSeed(), Order: r.Order, Act: act}
 	_, err := d.e.do(ctx, in, r.Number)
 	return err == nil, 0, err
 }
@@ -92,7 +93,7 @@ func (d *dispatcher) createHold(ctx context.Context, r *Row, c *CreateHold) (boo
 	if err != nil {
 		return false, 0, fmt.Errorf("create hold %s: %w", c.Hash, err)
 	}
-	return d.report(ctx, r, NodeID(OnHoldCreated, c.Hash[:]), HoldCreated{Hash: c.Hash, Bolt11: bolt11})
+	return d.report(ctx, r, HoldCreated{Hash: c.Hash, Bolt11: bolt11})
 }
 
 func (d *dispatcher) settleHold(ctx context.Context, r *Row, s *SettleHold) (bool, time.Duration, error) {
@@ -102,9 +103,9 @@ func (d *dispatcher) settleHold(ctx context.Context, r *Row, s *SettleHold) (boo
 	}
 	switch err = d.p.Escrow.Settle(ctx, h); {
 	case err == nil:
-		return d.report(ctx, r, NodeID(OnHoldSettled, s.Hash[:]), HoldIsSettled{Hash: s.Hash})
+		return d.report(ctx, r, HoldIsSettled{Hash: s.Hash})
 	case errors.Is(err, ErrHoldCanceled):
-		return d.report(ctx, r, NodeID(OnHoldCanceled, s.Hash[:]), HoldIsCanceled{Hash: s.Hash, Why: err.Error()})
+		return d.report(ctx, r, HoldIsCanceled{Hash: s.Hash, Why: err.Error()})
 	}
 	return false, 0, fmt.Errorf("settle hold %s: %w", s.Hash, err)
 }
@@ -112,9 +113,9 @@ func (d *dispatcher) settleHold(ctx context.Context, r *Row, s *SettleHold) (boo
 func (d *dispatcher) cancelHold(ctx context.Context, r *Row, c *CancelHold) (bool, time.Duration, error) {
 	switch err := d.p.Escrow.Cancel(ctx, c.Hash); {
 	case err == nil:
-		return d.report(ctx, r, NodeID(OnHoldCanceled, c.Hash[:]), HoldIsCanceled{Hash: c.Hash, Why: "canceled by us"})
+		return d.report(ctx, r, HoldIsCanceled{Hash: c.Hash, Why: "canceled by us"})
 	case errors.Is(err, ErrHoldSettled):
-		return d.report(ctx, r, NodeID(OnHoldSettled, c.Hash[:]), HoldIsSettled{Hash: c.Hash})
+		return d.report(ctx, r, HoldIsSettled{Hash: c.Hash})
 	default:
 		return false, 0, fmt.Errorf("cancel hold %s: %w", c.Hash, err)
 	}
@@ -128,12 +129,11 @@ func (d *dispatcher) resolve(ctx context.Context, r *Row, p *ResolvePayout) (boo
 	switch {
 	case errors.As(err, &no):
 		d.e.log.Warn("no invoice from the buyer's destination", "order", r.Order.String(), "err", no.Why)
-		return d.report(ctx, r, NodeID(OnPayoutFailed, number(r.Number)), PayoutFailed{Why: no.Why, Fatal: no.Fatal})
+		return d.report(ctx, r, PayoutFailed{Why: no.Why, Fatal: no.Fatal})
 	case err != nil:
 		return false, 0, fmt.Errorf("ask the buyer's destination: %w", err)
 	}
-	return d.report(ctx, r, NodeID(OnPayoutResolved, number(r.Number)),
-		PayoutResolved{Destination: p.Destination, Invoice: invoice, Hash: hash, Expires: expires})
+	return d.report(ctx, r, PayoutResolved{Destination: p.Destination, Invoice: invoice, Hash: hash, Expires: expires})
 }
 
 // pendingPoll is how often a payment under way is asked for; notifications make it sooner.
@@ -155,11 +155,11 @@ func (d *dispatcher) pay(ctx context.Context, r *Row, p *Pay) (bool, time.Durati
 	case rep.State == PayDone && !rep.Preimage.Matches(p.Hash):
 		return false, 0, fmt.Errorf("payout %s: the node's preimage does not match", p.Hash)
 	case rep.State == PayDone:
-		return d.report(ctx, r, NodeID(OnPayoutPaid, p.Hash[:]), PayoutPaid{Hash: p.Hash, Preimage: rep.Preimage, Fee: rep.Fee})
+		return d.report(ctx, r, PayoutPaid{Hash: p.Hash, Preimage: rep.Preimage, Fee: rep.Fee})
 	case rep.State != PayNever:
 		return false, pendingPoll, nil
 	case p.Over || p.Began != 0 && !d.mayRun(p):
-		return d.report(ctx, r, NodeID(OnPayoutFailed, number(r.Number)), PayoutFailed{Hash: p.Hash, Why: p.Why, Fatal: p.Fatal})
+		return d.report(ctx, r, PayoutFailed{Hash: p.Hash, Why: p.Why, Fatal: p.Fatal})
 	case p.Began != 0:
 		return false, min(pendingPoll, time.Duration(d.p.Payer.Patience())*time.Second), nil
 	}

@@ -93,19 +93,20 @@ func (t *tx) checkMoney(o *Order, bad badFunc) {
 		count[e.What]++
 	}
 	settledStatus := o.Status == SettledHoldInvoice || o.Status == Success
+	settled, ours := sum[Settled]-sum[Owed], count[Settled]-count[Owed] // without what the node settled by itself
 	switch {
-	case settledStatus != (count[Settled] > 0):
-		bad("order %s: %s with %d settled holds", o.ID, o.Status, count[Settled])
-	case count[Paid] > 1 || count[Settled] > 1:
-		bad("order %s: %d payouts, %d settled holds", o.ID, count[Paid], count[Settled])
+	case settledStatus != (ours > 0):
+		bad("order %s: %s with %d settled holds", o.ID, o.Status, ours)
+	case count[Paid] > 1 || ours > 1:
+		bad("order %s: %d payouts, %d settled holds", o.ID, count[Paid], ours)
 	case (o.Status == Success) != (count[Paid] == 1):
 		bad("order %s: %s with %d payouts", o.ID, o.Status, count[Paid])
-	case o.Status == Success && sum[Settled] != sum[Paid]+sum[Kept]:
-		bad("order %s: settled %d, paid %d, kept %d msat", o.ID, sum[Settled], sum[Paid], sum[Kept])
+	case o.Status == Success && settled != sum[Paid]+sum[Kept]:
+		bad("order %s: settled %d, paid %d, kept %d msat", o.ID, settled, sum[Paid], sum[Kept])
 	case sum[Settled]+sum[Refunded] > sum[Locked]:
 		bad("order %s: locked %d, settled %d, refunded %d msat", o.ID, sum[Locked], sum[Settled], sum[Refunded])
-	case sum[Paid] > sum[Settled]:
-		bad("order %s: paid %d of %d msat settled", o.ID, sum[Paid], sum[Settled])
+	case sum[Paid] > settled:
+		bad("order %s: paid %d of %d msat settled", o.ID, sum[Paid], settled)
 	}
 }
 
@@ -153,6 +154,9 @@ func (t *tx) checkHolds(bad badFunc) {
 			bad("hold %s has no order", h.Hash)
 			return true
 		}
+		if h.State == HoldSettled && t.owedToSeller(h) {
+			return true
+		}
 		current := o.Hold == h.Hash
 		switch settles := h.State == HoldSettling || h.State == HoldSettled; {
 		case settles && !(current && slices.Contains([]Status{Settling, SettledHoldInvoice, Success, Frozen}, o.Status)):
@@ -164,4 +168,9 @@ func (t *tx) checkHolds(bad badFunc) {
 		}
 		return true
 	})
+}
+
+// owedToSeller: the node settled that hold by itself, and the ledger says so.
+func (t *tx) owedToSeller(h *Hold) bool {
+	return slices.ContainsFunc(list[Entry](t, ledgerBucket, h.Order[:]), func(e Entry) bool { return e.What == Owed && e.Hash == h.Hash })
 }

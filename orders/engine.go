@@ -215,8 +215,19 @@ func (e *Engine) decide(t *tx, in *Input) (Outcome, after, error) {
 		return Outcome{}, after{}, err
 	}
 	reason := s.run()
-	t.markSeen(in.ID, verdict{At: in.At, Reason: reason, Order: s.o.ID})
+	if s.counts() {
+		t.markSeen(in.ID, verdict{At: in.At, Reason: reason, Order: s.o.ID})
+	}
 	return Outcome{Order: s.o.ID, Reason: reason}, s.save(t), nil
+}
+
+// counts reports whether the input is remembered. A report that changed nothing is not: when it comes again, it may
+// mean something. A deadline is compared with the order's own, which may be the same a second time.
+func (s *step) counts() bool {
+	if !s.in.From.Trade.IsZero() {
+		return true
+	}
+	return s.in.Act.On() != OnDeadline && (s.moved || len(s.effects) > 0 || len(s.saveHold) > 0)
 }
 
 // begin makes the step: the order, the hold and the facts that the guards ask for.
@@ -227,6 +238,9 @@ func (e *Engine) begin(t *tx, in *Input) (*step, error) {
 		hold, known := t.hold(h)
 		if !known {
 			return nil, fmt.Errorf("%s: hold %s is not ours", in.Act.On(), h)
+		}
+		if a, ok := in.Act.(HoldIsAccepted); ok && a.Held < hold.Amount {
+			return nil, fmt.Errorf("%s: hold %s holds %d of %d msat", in.Act.On(), h, int64(a.Held), int64(hold.Amount))
 		}
 		id, s.stray = hold.Order, hold
 	}

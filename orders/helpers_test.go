@@ -43,6 +43,8 @@ type world struct {
 	notes []RatingNote
 	quote *Quote
 	node  *fakeNode
+	deaf  bool // no relay takes anything
+	heeds func(Letter)
 }
 
 const startTime = 1_767_225_600
@@ -231,16 +233,28 @@ func (w *world) ports() Ports {
 }
 
 func (w *world) Deliver(_ context.Context, l Letter) error {
+	if w.deaf {
+		return errNodeDown
+	}
+	if w.heeds != nil {
+		w.heeds(l)
+	}
 	w.said = append(w.said, l)
 	return nil
 }
 
 func (w *world) Rate(_ context.Context, r RatingNote) error {
+	if w.deaf {
+		return errNodeDown
+	}
 	w.notes = append(w.notes, r)
 	return nil
 }
 
 func (w *world) Announce(_ context.Context, a Announcement) error {
+	if w.deaf {
+		return errNodeDown
+	}
 	if n := len(w.book); n > 0 && w.book[n-1].Order == a.Order && a.Stamp <= w.book[n-1].Stamp {
 		w.t.Errorf("created_at of the order event does not rise: %d after %d", a.Stamp, w.book[n-1].Stamp)
 	}
@@ -297,6 +311,8 @@ type fakeNode struct {
 	labels  map[string]Hash
 	sends   int
 	gives   []any // what destinations answer next: an *Invoice or an error
+	asked   int   // how often destinations were asked
+	onSend  func(Pay)
 }
 
 type fakeHold struct {
@@ -382,6 +398,9 @@ func (n *fakeNode) Ask(_ context.Context, h Hash) (PayReport, error) {
 }
 
 func (n *fakeNode) Send(_ context.Context, p Pay, _ string) error {
+	if n.onSend != nil {
+		n.onSend(p)
+	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.sends++
@@ -405,6 +424,7 @@ func (n *fakeNode) Send(_ context.Context, p Pay, _ string) error {
 func (n *fakeNode) Resolve(_ context.Context, _ string, amount Msats) (string, Hash, int64, error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	n.asked++
 	if len(n.gives) == 0 {
 		return "", Hash{}, 0, errNodeDown
 	}

@@ -258,6 +258,7 @@ const (
 	Paid     EntryKind = "paid"     // reached the buyer
 	Routed   EntryKind = "routed"   // routing fees of the payout
 	Kept     EntryKind = "kept"     // the server's fee
+	Owed     EntryKind = "owed"     // settled by the node without a release: the operator owes it to the seller
 )
 
 // User is what we remember of an identity key.

@@ -31,7 +31,7 @@ func (s *step) straggler() {
 		h.Bolt11 = s.in.Act.(HoldCreated).Bolt11
 		s.abandon(h)
 	case HoldIsAccepted:
-		if h.State.Ended() {
+		if h.State.Ended() || h.Held > 0 {
 			return
 		}
 		h.Held, h.MinExpiry = s.in.Act.(HoldIsAccepted).Held, s.in.Act.(HoldIsAccepted).MinExpiry
@@ -42,13 +42,28 @@ func (s *step) straggler() {
 			s.note(h)
 		}
 	case HoldIsSettled:
-		if h.State != HoldSettled {
-			s.setHold(h, HoldSettled)
-			s.book(Settled, h.Held, h.Hash)
-			s.owe(&Alert{Text: fmt.Sprintf("order %s: hold %s was settled though the order is %s; its %d msat are owed to the seller",
-				s.o.ID, h.Hash, s.o.Status, int64(h.Amount))})
-		}
+		s.settledByNode(h)
 	}
+}
+
+// settledByNode: the money came without a release. It is not ours, and only a person can give it back.
+func (s *step) settledByNode(h *Hold) {
+	switch h.State {
+	case HoldSettled:
+		return
+	case HoldCanceled:
+		s.owe(&Alert{Text: fmt.Sprintf("order %s: hold %s was canceled, and now the node says that it is settled", s.o.ID, h.Hash)})
+		return
+	}
+	if h.Held == 0 {
+		h.Held = h.Amount
+		s.book(Locked, h.Held, h.Hash)
+	}
+	s.setHold(h, HoldSettled)
+	s.book(Settled, h.Held, h.Hash)
+	s.book(Owed, h.Held, h.Hash)
+	s.owe(&Alert{Text: fmt.Sprintf("order %s: hold %s was settled though the order is %s; its %d msat are owed to the seller",
+		s.o.ID, h.Hash, s.o.Status, int64(h.Held))})
 }
 
 // abandon cancels a hold unless that was decided already.
