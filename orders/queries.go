@@ -31,26 +31,42 @@ func (e *Engine) Open() (n map[Status]int, err error) {
 }
 
 // Book returns the order events that relays should have now: of every order that is on the book or traded, as it was
-// announced last. Whoever finds one missing at a relay sends it again; it is the same event.
+// announced last. Whoever finds one missing at a relay sends it again.
 func (e *Engine) Book(now int64) (all []Announcement, err error) {
-	rules := e.rules.Load()
 	err = e.read(func(t *tx) {
 		t.each(openBucket, nil, func(k, _ []byte) bool {
-			o, ok := t.order(OrderID(k))
-			if !ok || o.Published == 0 {
-				return true
-			}
-			s := &step{in: &Input{At: o.Published}, rules: rules, o: o}
-			if u, known := t.user(o.Maker.Identity); known && !o.Maker.Private() {
-				s.facts.maker = u
-			}
-			if a := s.announcement(); a.Expiration > now {
+			if a := e.announced(t, OrderID(k)); a != nil && a.Expiration > now {
 				all = append(all, *a)
 			}
 			return true
 		})
 	})
 	return all, err
+}
+
+// Announced returns an order's event as it was announced last, whether the order has ended or not; false if it never
+// was.
+func (e *Engine) Announced(id OrderID) (a Announcement, ok bool, err error) {
+	err = e.read(func(t *tx) {
+		if p := e.announced(t, id); p != nil {
+			a, ok = *p, true
+		}
+	})
+	return a, ok, err
+}
+
+// announced makes the last announcement again, nil if there was none. It is the same event, unless the operator has
+// changed the rules since or the maker was rated: then it has the same created_at and says what is true now.
+func (e *Engine) announced(t *tx, id OrderID) *Announcement {
+	o, ok := t.order(id)
+	if !ok || o.Published == 0 {
+		return nil
+	}
+	s := &step{in: &Input{At: o.Published}, rules: e.rules.Load(), o: o}
+	if u, known := t.user(o.Maker.Identity); known && !o.Maker.Private() {
+		s.facts.maker = u
+	}
+	return s.announcement()
 }
 
 // Query chooses orders for Orders.

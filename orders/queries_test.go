@@ -1,6 +1,10 @@
 package orders
 
-import "testing"
+import (
+	"reflect"
+	"slices"
+	"testing"
+)
 
 func TestOrdersComeInPagesFromTheNewest(t *testing.T) {
 	w := newWorld(t)
@@ -75,5 +79,49 @@ func TestKnownKeysFollowTheTrade(t *testing.T) {
 	seller.must(id, Cancel{})
 	if w.e.Known(seller.trade) {
 		t.Error("known after the end")
+	}
+}
+
+// Relays that lost an order get what was announced, whatever became of the order since.
+func TestTheBookIsWhatWasAnnouncedLast(t *testing.T) {
+	w := newWorld(t)
+	maker, taker := w.trader("maker"), w.trader("taker")
+	other := w.trader("another").must(OrderID{}, NewOrder{Terms: sellTerms(20_000)})
+	id := maker.must(OrderID{}, NewOrder{Terms: sellTerms(10_000)})
+	check := func(want string, inBook bool) {
+		t.Helper()
+		w.pump()
+		var last *Announcement
+		for i := range w.book {
+			if w.book[i].Order == id {
+				last = &w.book[i]
+			}
+		}
+		got, ok, err := w.e.Announced(id)
+		if err != nil || !ok || !reflect.DeepEqual(got, *last) || got.Status != want {
+			t.Errorf("announced %+v, %v, %v; the last was %+v, want %s", got, ok, err, last, want)
+		}
+		book, err := w.e.Book(w.now)
+		if err != nil || slices.ContainsFunc(book, func(a Announcement) bool { return reflect.DeepEqual(a, got) }) != inBook {
+			t.Errorf("%s, in the book or not: %+v, %v", want, book, err)
+		}
+		if !slices.ContainsFunc(book, func(a Announcement) bool { return a.Order == other }) {
+			t.Error("the other order is missing")
+		}
+	}
+	check("pending", true)
+	w.now += 86400 / 2
+	taker.must(id, TakeSell{})
+	check("in-progress", true)
+	w.now++
+	taker.must(id, Cancel{})
+	check("pending", true)
+	maker.must(id, Cancel{})
+	check("canceled", false)
+	if _, ok, err := w.e.Announced(OrderID{1}); ok || err != nil {
+		t.Errorf("an order that never was: %v, %v", ok, err)
+	}
+	if book, err := w.e.Book(w.now + 86400); len(book) != 0 || err != nil {
+		t.Errorf("what relays have forgotten by themselves: %+v, %v", book, err)
 	}
 }
