@@ -40,7 +40,19 @@ func (c *Courier) Deliver(ctx context.Context, l orders.Letter) error {
 
 // Announce signs and publishes an order event.
 func (c *Courier) Announce(ctx context.Context, a orders.Announcement) error {
-	return c.publish(ctx, c.orderEvent(a).Event(c.Key))
+	return c.publish(ctx, c.OrderEvent(a))
+}
+
+// OrderEvent makes the signed event of an announcement: always the same one.
+func (c *Courier) OrderEvent(a orders.Announcement) nostr.Event { return c.orderEvent(a).Event(c.Key) }
+
+// BookEvents names the events of announcements, as Keep lists them. Nothing is signed: a book may be long.
+func BookEvents(book []orders.Announcement) []Kept {
+	list := make([]Kept, len(book))
+	for i, a := range book {
+		list[i] = Kept{Kind: KindOrder, D: a.Order.String(), CreatedAt: a.Stamp}
+	}
+	return list
 }
 
 // Rate signs and publishes a rating event.

@@ -34,7 +34,10 @@ type MakerRating struct {
 	Reviews int64
 }
 
-const pending = string(orders.Pending)
+const (
+	pending    = string(orders.Pending)
+	inProgress = "in-progress"
+)
 
 // Event makes the signed event: a pure function of the value and the key.
 func (o OrderEvent) Event(k *Key) nostr.Event {

@@ -16,6 +16,7 @@ import (
 type outqueue struct {
 	max  int
 	list []*outgoing
+	took func(nostr.Event) // hears what the relay has taken, or had already; may be nil
 }
 
 type outgoing struct {
@@ -76,14 +77,17 @@ func replaceKey(e nostr.Event) string {
 	case e.IsReplaceable():
 		return e.PubKey + " " + strconv.Itoa(e.Kind)
 	case e.IsAddressable():
-		d := ""
-		for _, t := range e.Tags {
-			if len(t) > 1 && t[0] == "d" {
-				d = t[1]
-				break
-			}
+		return e.PubKey + " " + strconv.Itoa(e.Kind) + " " + tagValue(e, "d")
+	}
+	return ""
+}
+
+// tagValue is the value of an event's first tag of that name, empty without one.
+func tagValue(e nostr.Event, name string) string {
+	for _, t := range e.Tags {
+		if len(t) > 1 && t[0] == name {
+			return t[1]
 		}
-		return e.PubKey + " " + strconv.Itoa(e.Kind) + " " + d
 	}
 	return ""
 }
@@ -157,6 +161,9 @@ func (q *outqueue) answered(id string, ok bool, reason string, now time.Time) (d
 		o.sentAt = time.Time{}
 		o.notBefore = now.Add(time.Second << (2 * o.tries))
 		return false, false
+	}
+	if accepted && q.took != nil {
+		q.took(o.event)
 	}
 	q.finish(i, publishAnswer{ok: accepted, reason: reason})
 	return true, accepted

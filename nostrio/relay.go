@@ -24,8 +24,9 @@ const (
 	noticesMax   = 20               // logged per connection
 )
 
-// relay keeps one connection up. Two goroutines work on a connection: session reads, writer writes, and the state
-// between them is guarded by mu. The writer is told by kick that there may be something to do.
+// relay keeps one connection up. Three goroutines work on a connection: session reads, writer writes, keeper looks now
+// and then whether the relay has all our events; the state between them is guarded by mu. The writer is told by kick
+// that there may be something to do.
 type relay struct {
 	url  string
 	pool *Pool
@@ -40,6 +41,11 @@ type relay struct {
 	challenge string    // of AUTH, not answered yet
 	authID    string    // our answer's id, not judged yet
 	authed    bool
+	audit     *audit   // of what the relay has of us, while it is asked
+	hangUp    []string // ids of subscriptions to close
+
+	checked time.Time // when it was asked last; this and queries are the keeper's alone
+	queries int
 }
 
 // run connects again and again until ctx ends.
@@ -104,8 +110,14 @@ func (r *relay) session(ctx context.Context) error {
 		defer cancel() // ends the reader
 		writerDone <- r.guarded(func() error { return r.writer(ctx, conn) })
 	}()
+	keeperDone := make(chan struct{})
+	go func() {
+		defer close(keeperDone)
+		_ = r.guarded(func() error { r.keeper(ctx); return nil }) // a panic is logged, and the connection goes on
+	}()
 	err = r.reader(ctx, conn)
 	cancel()
+	<-keeperDone
 	if werr := <-writerDone; werr != nil && !errors.Is(werr, context.Canceled) {
 		return werr
 	}
@@ -127,7 +139,7 @@ func (r *relay) connected() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.status.Connected, r.status.Since, r.heard = true, now, now
-	r.challenge, r.authID, r.authed = "", "", false
+	r.challenge, r.authID, r.authed, r.hangUp = "", "", false, nil
 	for _, s := range r.subs {
 		s.reqAt = now
 	}
@@ -211,6 +223,10 @@ func (r *relay) due(now time.Time) (frames [][]byte, again time.Time) {
 		r.challenge, r.authID = "", e.ID
 		frames = append(frames, eventFrame("AUTH", e))
 	}
+	for _, id := range r.hangUp {
+		frames = append(frames, closeFrame(id))
+	}
+	r.hangUp = nil
 	for _, s := range r.subs {
 		fs, at := s.due(now, r.pool.cfg.Window)
 		frames = append(frames, fs...)
@@ -340,6 +356,12 @@ func (r *relay) event(f frame, size int, now time.Time) {
 		return
 	}
 	s.event(f.sub, int64(f.event.CreatedAt))
+	if s.sink != nil {
+		s.sink(f.event)
+		r.heard = now
+		r.mu.Unlock()
+		return
+	}
 	r.status.Received++
 	r.heard = now
 	r.mu.Unlock()

@@ -25,11 +25,15 @@ type PoolConfig struct {
 	Buffer int           // events that may wait to be received; 1024
 	Queue  int           // events that may wait for one relay; 1024
 	Log    *slog.Logger  // nil: silent
+	Keep   *Keep         // what relays should have of us; nil: they are not asked. It takes a Key
 
 	retry  time.Duration // first pause between connections, one second
 	resync time.Duration // after events were dropped, five seconds
 	ping   time.Duration // 30 seconds
 	pong   time.Duration // what a relay has to answer a ping, ten seconds
+	keep   time.Duration // between looks at what a relay has of us, an hour
+	space  time.Duration // between such looks at a relay that is often lost, ten seconds
+	query  time.Duration // what a relay has to answer one question, ten minutes
 }
 
 // Pool keeps connections to all relays: it publishes to each of them and receives from all as from one.
@@ -42,6 +46,8 @@ type Pool struct {
 
 	mu   sync.Mutex
 	seen *lru[seenKey, struct{}]
+
+	listing sync.Mutex // held while Keep.List runs: relays come back together
 }
 
 // Received is an event as a relay sent it. Its id is the hash of what it says; the signature is not checked.
@@ -62,6 +68,8 @@ type RelayStatus struct {
 	Received    uint64
 	Dropped     uint64 // received while nobody took them; asked for again
 	Malformed   uint64
+	Checked     time.Time // when it was asked last for what it has of us
+	Mended      uint64    // events that it lacked then and has taken
 	LastError   string
 	LastErrorAt time.Time
 }
@@ -91,6 +99,9 @@ func NewPool(cfg PoolConfig) (*Pool, error) {
 	setDefault(&cfg.resync, 5*time.Second)
 	setDefault(&cfg.ping, 30*time.Second)
 	setDefault(&cfg.pong, 10*time.Second)
+	setDefault(&cfg.keep, time.Hour)
+	setDefault(&cfg.space, 10*time.Second)
+	setDefault(&cfg.query, 10*time.Minute)
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
@@ -101,6 +112,9 @@ func NewPool(cfg PoolConfig) (*Pool, error) {
 	}
 	transport, err := dialer(cfg.Proxy)
 	errs := []error{err}
+	if cfg.Keep != nil && cfg.Key == nil {
+		errs = append(errs, errors.New("events to keep, and no key that they are signed with"))
+	}
 	p.client = &http.Client{Transport: transport}
 	known := map[string]bool{}
 	for _, raw := range cfg.Relays {
@@ -113,10 +127,12 @@ func NewPool(cfg PoolConfig) (*Pool, error) {
 			continue
 		}
 		known[addr] = true
-		p.relays = append(p.relays, &relay{
+		r := &relay{
 			url: addr, pool: p, log: cfg.Log.With("relay", addr), kick: make(chan struct{}, 1),
 			subs: map[string]*subscription{}, out: outqueue{max: cfg.Queue}, status: RelayStatus{URL: addr},
-		})
+		}
+		r.out.took = r.took
+		p.relays = append(p.relays, r)
 	}
 	return p, errors.Join(errs...)
 }

@@ -4,6 +4,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/nbd-wtf/go-nostr"
 )
 
 // subscription is one filter at one relay and how far we have read there.
@@ -12,6 +14,8 @@ import (
 // for gift wraps two days more, since their times are put back that far. A relay gives only so many stored events at a
 // time, so a full answer is followed by requests for older ones, on a subscription id of their own, while the first
 // stays open for new events.
+//
+// A query is a subscription with done: it asks from a fixed time on, and is over when the stored events have come.
 type subscription struct {
 	id     string
 	filter Filter
@@ -31,6 +35,13 @@ type subscription struct {
 	pages    int
 	pageDue  bool // the next page is to be asked for
 	pageDone bool // the last page is to be closed
+
+	// Of a query:
+	from  int64             // since
+	sink  func(nostr.Event) // takes the events instead of Pool.Events; called with the relay's lock held
+	done  func()            // called at the end, perhaps more than once
+	floor int64             // older events, and those of this second, were too many to be asked for
+	blind []int64           // seconds with more events than a page holds
 }
 
 const (
@@ -44,6 +55,9 @@ func (s *subscription) pageID() string { return s.id + olderSuffix }
 
 // sinceNow computes from when to ask.
 func (s *subscription) sinceNow(now time.Time, window time.Duration) int64 {
+	if s.done != nil {
+		return s.from
+	}
 	from := now.Add(-window)
 	if !s.upTo.IsZero() {
 		from = s.upTo.Add(-sinceMargin)
@@ -72,6 +86,7 @@ func (s *subscription) due(now time.Time, window time.Duration) (frames [][]byte
 	}
 	s.reqAt, s.open = time.Time{}, true
 	s.since, s.stored, s.oldest, s.until, s.pages = s.sinceNow(now, window), 0, 0, 0, 0
+	s.floor, s.blind = 0, nil
 	return append(frames, reqFrame(s.id, s.filter, s.since, 0)), time.Time{}
 }
 
@@ -92,18 +107,31 @@ func (s *subscription) endOfStored(sub string) {
 		return
 	}
 	s.pause = 0
-	if s.until == 0 && s.stored < pageFull || s.until != 0 && s.stored == 0 || s.pages >= pagesMax {
+	all := s.until == 0 && s.stored < pageFull || s.until != 0 && s.stored == 0
+	if all || s.pages >= pagesMax {
 		s.complete, s.pageDone = true, s.until != 0
+		if !all {
+			s.floor = s.oldest
+		}
+		if s.done != nil {
+			s.done()
+		}
 		return
 	}
 	// Up to and including the oldest second, since it may have been cut in two; one second on where that was all.
 	next := s.oldest
 	if next == s.until {
+		if s.stored >= pageFull {
+			s.blind = append(s.blind, next)
+		}
 		next--
 	}
 	s.until, s.pageDue = next, true
 	s.pages++
 }
+
+// covers reports whether a query's answer would have shown an event of that second.
+func (s *subscription) covers(at int64) bool { return at > s.floor && !slices.Contains(s.blind, at) }
 
 // closed takes CLOSED of the subscription or of its page: asks again later, ever more slowly.
 func (s *subscription) closed(reason string, now, heard time.Time, first, most time.Duration) {
