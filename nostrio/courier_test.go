@@ -3,6 +3,7 @@ package nostrio
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 
 	"github.com/nbd-wtf/go-nostr"
@@ -139,7 +140,7 @@ func TestTranslate(t *testing.T) {
 		{"add-invoice", body(ActAddInvoice, PaymentRequest{Invoice: inv}), true, orders.OnAddInvoice},
 		{"add-invoice with another payload", body(ActAddInvoice, TextMessage("x")), true, orders.OnOther},
 		{"fiat-sent with the next key", body(ActFiatSent, NextTrade{PubKey: orders.PubKey{1}.String(), Index: 3}), true, orders.OnFiatSent},
-		{"fiat-sent with a next key that is none", body(ActFiatSent, NextTrade{PubKey: "npub"}), true, orders.OnOther},
+		{"fiat-sent with a next key that is none", body(ActFiatSent, NextTrade{PubKey: "npub"}), true, orders.OnFiatSent},
 		{"trade-pubkey", body(ActTradePubKey, nil), true, orders.OnTradeKey},
 		{"orders", body(ActOrders, IDs{id}), true, orders.OnOrders},
 		{"restore-session", body(ActRestoreSession, nil), true, orders.OnRestore},
@@ -160,6 +161,12 @@ func TestTranslate(t *testing.T) {
 				t.Errorf("got %v %v", got.Act, ok)
 			}
 		})
+	}
+	for _, key := range []string{"npub", strings.Repeat("ff", 32), strings.Repeat("00", 32)} {
+		got, _ := Translate(body(ActRelease, NextTrade{PubKey: key}), now, orders.Seed{}, decode)
+		if r, ok := got.Act.(orders.Release); !ok || r.Next != nil {
+			t.Errorf("next key %s: %+v", key, got.Act)
+		}
 	}
 	late := body(ActTakeSell, nil)
 	if _, ok := Translate(late, now+OpeningWindow+1, orders.Seed{}, decode); ok {

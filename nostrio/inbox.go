@@ -1,6 +1,8 @@
 package nostrio
 
 import (
+	"github.com/btcsuite/btcd/btcec/v2/schnorr"
+
 	"github.com/mostro-cln/mostro/orders"
 )
 
@@ -90,8 +92,8 @@ func act(b Body, decode func(string) orders.Invoice) orders.Act {
 	return orders.Other{Action: string(b.Action), Reason: orders.InvalidParameters}
 }
 
-// nextKey reads the announced key for the rest of a range order. A key that is none fails the message: the sender
-// would lose his rest without a word.
+// nextKey reads the announced key for the rest of a range order. With a key that is no point of the curve the range
+// ends: nothing could ever be said to it, and a release must not fail for it.
 func nextKey(payload Payload) (*orders.NextKey, bool) {
 	p, ok := payload.(NextTrade)
 	if !ok {
@@ -99,9 +101,27 @@ func nextKey(payload Payload) (*orders.NextKey, bool) {
 	}
 	key, err := orders.ParsePubKey(p.PubKey)
 	if err != nil {
-		return nil, false
+		return nil, true
+	}
+	if _, err := schnorr.ParsePubKey(key[:]); err != nil {
+		return nil, true
 	}
 	return &orders.NextKey{Trade: key, Index: int64(p.Index)}, true
+}
+
+// PayoutText is where a message says that its sender wants to be paid; empty if it says nothing of that.
+func PayoutText(m Message) string {
+	switch p := m.Body.Payload.(type) {
+	case SmallOrder:
+		if m.Body.Action == ActNewOrder && p.Kind == Buy && p.BuyerInvoice != nil {
+			return *p.BuyerInvoice
+		}
+	case PaymentRequest:
+		if m.Body.Action == ActTakeSell || m.Body.Action == ActAddInvoice {
+			return p.Invoice
+		}
+	}
+	return ""
 }
 
 func askOrders(ids IDs) orders.AskOrders {

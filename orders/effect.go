@@ -16,7 +16,7 @@ type Lane string
 
 // The lanes of an order. Each payment hash has a lane of its own as well.
 const (
-	MessageLane Lane = "message" // to the parties
+	MessageLane Lane = "message" // to a party; each receiver has his own
 	BookLane    Lane = "book"    // the public order event
 	AlertLane   Lane = "alert"   // to the operator
 	RatingLane  Lane = "rating"  // public rating events
@@ -190,7 +190,7 @@ type Alert struct {
 	Text string `json:"text"`
 }
 
-func (Letter) Lane() Lane        { return MessageLane }
+func (l Letter) Lane() Lane      { return MessageLane + Lane(l.To.String()) }
 func (Announcement) Lane() Lane  { return BookLane }
 func (RatingNote) Lane() Lane    { return RatingLane }
 func (ResolvePayout) Lane() Lane { return PayoutLane }

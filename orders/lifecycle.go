@@ -41,6 +41,7 @@ var lifecycle = map[Status][]row{
 		{OnDeadline, node, always, Canceled, do(cancelHold, tellBothCanceled, publish)},
 		{OnHoldCanceled, node, orderSells, Canceled, do(tellBothCanceled, publish)},
 		{OnHoldCanceled, node, always, Pending, do(reopen, publish)},
+		{OnEscrowDeadline, node, always, Canceled, do(cancelHold, tellBothCanceled, publish)},
 	},
 	// The seller owes the payment of the hold invoice.
 	WaitingPayment: {

@@ -2,6 +2,8 @@ package orders
 
 import (
 	"context"
+	"fmt"
+	"runtime/debug"
 	"sync"
 	"time"
 )
@@ -37,9 +39,32 @@ type dispatcher struct {
 	lanes map[laneKey]*lane
 	known map[uint64]bool
 	done  chan carried
-	slots chan struct{}
+	slots map[craft]chan struct{}
 	wg    sync.WaitGroup
 }
+
+// craft is what a carrier does. Each has carriers of its own, so that payments that hang, or relays that are
+// down, never keep a hold invoice waiting.
+type craft string
+
+const (
+	holdCraft   craft = "holds"
+	payoutCraft craft = "payouts"
+	nostrCraft  craft = "nostr"
+)
+
+func craftOf(e Effect) craft {
+	switch e.(type) {
+	case *CreateHold, *SettleHold, *CancelHold, *Alert:
+		return holdCraft
+	case *Pay, *ResolvePayout:
+		return payoutCraft
+	}
+	return nostrCraft
+}
+
+// carriers bounds how many rows of a craft are under way at once.
+var carriers = map[craft]int{holdCraft: 64, payoutCraft: 256, nostrCraft: 128}
 
 // carried is what became of a lane's first row.
 type carried struct {
@@ -48,15 +73,15 @@ type carried struct {
 	wait time.Duration
 }
 
-// maxCarriers bounds how many rows are under way at once. A payment may take minutes, so there are many.
-const maxCarriers = 256
-
 // Dispatch carries out what the exchange owes until ctx ends, beginning with what an earlier run has left. Each row is
 // deleted when it is done, in the same commit as the input that reports it. It returns nil after the last carrier has.
 func (e *Engine) Dispatch(ctx context.Context, p Ports) error {
 	d := &dispatcher{
-		e: e, p: p, lanes: make(map[laneKey]*lane), known: make(map[uint64]bool), done: make(chan carried, maxCarriers),
-		slots: make(chan struct{}, maxCarriers),
+		e: e, p: p, lanes: make(map[laneKey]*lane), known: make(map[uint64]bool), done: make(chan carried, 64),
+		slots: make(map[craft]chan struct{}),
+	}
+	for t, n := range carriers {
+		d.slots[t] = make(chan struct{}, n)
 	}
 	defer d.wg.Wait()
 	var rows []*Row
@@ -118,7 +143,7 @@ func (d *dispatcher) add(rows []*Row) {
 			d.lanes[k] = l
 		}
 		l.rows = append(l.rows, r)
-		if k.lane != MessageLane && k.lane != BookLane && k.lane != RatingLane {
+		if craftOf(r.Effect) != nostrCraft {
 			l.after = time.Time{} // a cancel need not wait for the retry of a create
 		}
 	}
@@ -137,14 +162,18 @@ func (d *dispatcher) start(ctx context.Context) time.Duration {
 			next = min(next, wait)
 			continue
 		}
+		slots := d.slots[craftOf(l.rows[0].Effect)]
 		select {
-		case d.slots <- struct{}{}:
+		case slots <- struct{}{}:
 		default:
-			return next // a carrier that ends wakes the loop
+			continue // a carrier that ends wakes the loop
 		}
 		l.busy = true
-		d.wg.Add(1)
-		go d.carry(ctx, k, l.rows[0], len(l.rows) > 1, l.tries)
+		row, more, tries := l.rows[0], len(l.rows) > 1, l.tries
+		d.wg.Go(func() {
+			defer func() { <-slots }()
+			d.carry(ctx, k, row, more, tries)
+		})
 	}
 	return next
 }
@@ -166,9 +195,7 @@ func (d *dispatcher) settle(c carried) {
 }
 
 func (d *dispatcher) carry(ctx context.Context, k laneKey, r *Row, more bool, tries int) {
-	defer d.wg.Done()
-	defer func() { <-d.slots }()
-	gone, wait, err := d.carryOut(ctx, r, more)
+	gone, wait, err := d.guarded(ctx, r, more)
 	if err != nil && ctx.Err() == nil {
 		wait = max(wait, backoff(tries))
 		d.e.log.Warn("owed, will try again", "order", r.Order.String(), "effect", effectKind(r.Effect), "in", wait.String(), "tries", tries+1, "err", err)
@@ -177,6 +204,16 @@ func (d *dispatcher) carry(ctx context.Context, k laneKey, r *Row, more bool, tr
 	case d.done <- carried{k, gone, wait}:
 	case <-ctx.Done():
 	}
+}
+
+// guarded turns a panic into an error of this row: it stays, and the others go on.
+func (d *dispatcher) guarded(ctx context.Context, r *Row, more bool) (gone bool, wait time.Duration, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			gone, err = false, fmt.Errorf("bug: %v\n%s", p, debug.Stack())
+		}
+	}()
+	return d.carryOut(ctx, r, more)
 }
 
 // backoff grows from half a second to a minute.

@@ -10,7 +10,7 @@ func keepNextKey(s *step) {
 	case Release:
 		next = a.Next
 	}
-	if next == nil || !s.o.Range() || s.sender() != &s.o.Maker || next.Trade.IsZero() ||
+	if next == nil || next.Index < 0 || next.Index > maxTradeIndex || !s.o.Range() || s.sender() != &s.o.Maker || next.Trade.IsZero() ||
 		next.Trade == s.o.Maker.Trade || next.Trade == s.o.Taker.Trade {
 		return
 	}

@@ -18,7 +18,8 @@ func (e *Engine) Tick(ctx context.Context, now int64, seed func() Seed) error {
 	for _, k := range due {
 		id := OrderID(k[8:])
 		in := Input{
-			ID: NodeID(OnDeadline, id[:], k[:8]), At: now, Seed: seed(), Order: id,
+			// The time is in the id: an order can have the same deadline twice. The life cycle knows a repeat.
+			ID: NodeID(OnDeadline, id[:], k[:8], number(uint64(now))), At: now, Seed: seed(), Order: id,
 			Act: DeadlineReached{Deadline: timeOf(k)},
 		}
 		if _, err := e.Do(ctx, in); err != nil {

@@ -498,3 +498,41 @@ func TestSecretsOfAHoldStayOutOfErrors(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// What the plugins say is compared with what is held, and with the blocks that are left.
+func TestAcceptedIsBelievedWhenItIsHeldLongEnough(t *testing.T) {
+	e, f := testEscrow(t, holdOurs)
+	returning, late := testHold(1), testHold(2)
+	create(t, e, returning)
+	create(t, e, late)
+	f.pays(returning, 1220, returning.Amount-1) // a part has not been replayed yet
+	f.set(func() { f.holds[returning.Hash.String()].state = stateAccepted })
+	f.pays(late, 1000+forceAt, late.Amount)
+	b := newBook(returning, late)
+	look(t, e, b)
+	if a, ok := b.next(t).(orders.HoldIsCanceled); !ok || a.Hash != late.Hash {
+		t.Errorf("got %#v", a)
+	}
+	if len(b.acts) != 0 {
+		t.Errorf("too little is held, and it is told: %#v", <-b.acts)
+	}
+	f.pays(returning, 1220, 1)
+	look(t, e, b)
+	if a, ok := b.next(t).(orders.HoldIsAccepted); !ok || a.Held != returning.Amount {
+		t.Errorf("got %#v", a)
+	}
+}
+
+func TestSettledIsToldOnProofAlone(t *testing.T) {
+	e, f := testEscrow(t, holdRust)
+	h := testHold(1)
+	create(t, e, h)
+	f.pays(h, 1220, h.Amount)
+	f.set(func() { f.holds[h.Hash.String()].state = stateSettled }) // said, and the node's invoice is unpaid
+	h.State = orders.HoldAccepted
+	b := newBook(h)
+	look(t, e, b)
+	if len(b.acts) != 0 {
+		t.Errorf("told without proof: %#v", <-b.acts)
+	}
+}

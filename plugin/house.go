@@ -3,11 +3,13 @@ package main
 import (
 	"context"
 	"crypto/rand"
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
 	"path/filepath"
+	"runtime/debug"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -37,8 +39,9 @@ type house struct {
 	gate   *nostrio.Gate
 	since  time.Time
 
-	loops *errgroup.Group
-	stop  context.CancelFunc
+	lookups chan struct{} // a slot for each message that waits for the web
+	loops   *errgroup.Group
+	stop    context.CancelFunc
 }
 
 // lockWait is how long a start waits for the database of an exchange that is just ending.
@@ -47,7 +50,7 @@ const lockWait = 5 * time.Second
 // startExchange is the starter of the real program. It opens everything and returns; relays and the hold plugin are
 // found by the loops.
 func startExchange(ctx context.Context, c Config, n *Node, s shell) (exchange, error) {
-	h := &house{config: c, node: n, shell: s, log: s.Log, since: time.Now()}
+	h := &house{config: c, node: n, shell: s, log: s.Log, since: time.Now(), lookups: make(chan struct{}, maxWebLookups)}
 	if err := h.open(ctx); err != nil {
 		return nil, errors.Join(err, h.closeStore())
 	}
@@ -189,12 +192,41 @@ func (h *house) awaitLook(ctx context.Context, limit time.Duration) {
 // handleLimit bounds one message's way to the disk, the node's look at an invoice included.
 const handleLimit = time.Minute
 
-// handle brings one message to the engine.
+// handle brings one message to the engine. What needs a look at the web first, at the sender's choice of host, goes
+// another way, so that nobody else's message waits for it.
 func (h *house) handle(ctx context.Context, in nostrio.Incoming) {
+	if !webDestination(nostrio.PayoutText(in.Message)) {
+		h.take(ctx, in)
+		return
+	}
+	select {
+	case h.lookups <- struct{}{}:
+		h.loops.Go(func() error {
+			defer func() { <-h.lookups }()
+			defer h.recovered("message", in.EventID.String())
+			h.take(ctx, in)
+			return nil
+		})
+	default:
+		h.log.Warn("message dropped: too many payout destinations are being looked up", "event", in.EventID.String())
+	}
+}
+
+// maxWebLookups is how many messages may wait for the web.
+const maxWebLookups = 32
+
+func (h *house) recovered(what, subject string) {
+	if p := recover(); p != nil {
+		h.log.Error("panic", "in", what, "subject", subject, "panic", p, "stack", string(debug.Stack()))
+	}
+}
+
+// take translates a message, decides nothing, and has the engine do it.
+func (h *house) take(ctx context.Context, in nostrio.Incoming) {
 	ctx, cancel := context.WithTimeout(ctx, handleLimit)
 	defer cancel()
 	input, ok := nostrio.Translate(in, time.Now().Unix(), newSeed(), func(id orders.OrderID, text string) orders.Invoice {
-		return h.payoutTo(ctx, id, text)
+		return h.payoutTo(ctx, in.Sender, id, text)
 	})
 	if !ok {
 		h.log.Debug("message asks for nothing", "event", in.EventID.String(), "action", string(in.Message.Body.Action))
@@ -216,6 +248,7 @@ func (h *house) handle(ctx context.Context, in nostrio.Incoming) {
 // Report implements holdBook: what the node says of a hold becomes an input.
 func (h *house) Report(ctx context.Context, act orders.Act) error {
 	var hash orders.Hash
+	var more []byte
 	switch a := act.(type) {
 	case orders.HoldIsAccepted:
 		hash = a.Hash
@@ -223,10 +256,10 @@ func (h *house) Report(ctx context.Context, act orders.Act) error {
 		hash = a.Hash
 	case orders.HoldIsSettled:
 		hash = a.Hash
-	case orders.EscrowEnding:
-		hash = a.Hash
+	case orders.EscrowEnding: // said again at each block, since the order's next status may care
+		hash, more = a.Hash, binary.BigEndian.AppendUint32(nil, a.Height)
 	}
-	_, err := h.Do(ctx, orders.Input{ID: orders.NodeID(act.On(), hash[:]), At: time.Now().Unix(), Seed: newSeed(), Act: act})
+	_, err := h.Do(ctx, orders.Input{ID: orders.NodeID(act.On(), hash[:], more), At: time.Now().Unix(), Seed: newSeed(), Act: act})
 	return err
 }
 

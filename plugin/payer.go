@@ -21,6 +21,10 @@ import (
 // was started may hang: the payee can hold it until its HTLC expires.
 const retryFor = 60
 
+// sendWait is how long we wait for a payment call. After that it starts no parts any more, and what became of those that
+// it started is in the node's record: a payee can hang one for days.
+const sendWait = (retryFor + 30) * time.Second
+
 // payer is orders.Payer over the node's payment commands: `xpay`, or `pay` on a node that has none.
 //
 // What a payment call answers proves nothing: xpay reports a failure while other parts are still under way, and an
@@ -107,13 +111,15 @@ func (p *payer) feeOfWhole(ctx context.Context, hash orders.Hash, report orders.
 	return report, nil
 }
 
-// Send has the node pay the invoice. It waits as long as the node does, which may be until an HTLC expires.
+// Send has the node pay the invoice. It waits for the node's answer, but not for ever; a lost answer is no failure.
 func (p *payer) Send(ctx context.Context, o orders.Pay, label string) error {
 	amountless, err := p.judge(ctx, o)
 	if err != nil {
 		return err
 	}
 	method, params := p.payment(o, label, amountless)
+	ctx, cancel := context.WithTimeout(ctx, sendWait)
+	defer cancel()
 	err = p.node.slow.Call(ctx, method, params, nil)
 	var told *clnio.Error
 	switch {

@@ -147,6 +147,9 @@ func (e *escrow) judge(ctx context.Context, kind holdKind, height uint32, h orde
 		}
 		return e.accepted(ctx, kind, height, h, s)
 	case stateSettled:
+		if !s.Proved {
+			return nil, nil // a word of the plugin, which may come before the node's
+		}
 		e.log.Error("a hold invoice was settled without the exchange", "hash", h.Hash.String(), "order", h.Order.String())
 		return orders.HoldIsSettled{Hash: h.Hash}, nil
 	case stateCanceled:
@@ -164,18 +167,16 @@ func (e *escrow) judge(ctx context.Context, kind holdKind, height uint32, h orde
 // accepted believes our plugin, and looks behind the Rust one: less held than invoiced is not accepted, and parts that
 // end too early are given back.
 func (e *escrow) accepted(ctx context.Context, kind holdKind, height uint32, h orders.Hold, s holdStatus) (orders.Act, error) {
-	if kind == holdRust {
-		if s.Held < h.Amount {
-			e.log.Warn("the hold plugin says accepted, the channels hold less", "hash", h.Hash.String(), "held_msat", int64(s.Held), "amount_msat", int64(h.Amount))
-			return nil, nil
+	if s.Held < h.Amount { // after a start of the node the parts come back one by one
+		e.log.Warn("the hold plugin says accepted, and holds less", "hash", h.Hash.String(), "held_msat", int64(s.Held), "amount_msat", int64(h.Amount))
+		return nil, nil
+	}
+	const slack = 12 // blocks that may have come since the payment
+	if s.MinExpiry <= height+forceAt || kind == holdRust && s.MinExpiry+slack < height+e.config.HoldCLTV {
+		if err := e.Cancel(ctx, h.Hash); err != nil {
+			return nil, fmt.Errorf("give a payment back that ends too early: %w", err)
 		}
-		const slack = 12 // blocks that may have come since the payment
-		if s.MinExpiry+slack < height+e.config.HoldCLTV {
-			if err := e.Cancel(ctx, h.Hash); err != nil {
-				return nil, fmt.Errorf("give a payment back that ends too early: %w", err)
-			}
-			return orders.HoldIsCanceled{Hash: h.Hash, Why: "the payment ends too early"}, nil
-		}
+		return orders.HoldIsCanceled{Hash: h.Hash, Why: "the payment ends too early"}, nil
 	}
 	return orders.HoldIsAccepted{Hash: h.Hash, Held: s.Held, MinExpiry: s.MinExpiry}, nil
 }

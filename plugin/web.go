@@ -93,7 +93,7 @@ func (h *house) quote(in orders.Input) *orders.Quote {
 
 // payoutTo reads what a buyer gave: an invoice, which the node decodes, or a destination, which is looked up as far as
 // that goes today. What cannot be asked counts as unusable: the client hears invalid_invoice and can send it again.
-func (h *house) payoutTo(ctx context.Context, id orders.OrderID, text string) orders.Invoice {
+func (h *house) payoutTo(ctx context.Context, sender orders.PubKey, id orders.OrderID, text string) orders.Invoice {
 	d := parseDestination(text)
 	if d.Kind == unknownDestination {
 		return orders.Invoice{Bolt11: text, Problem: d.Problem}
@@ -107,6 +107,9 @@ func (h *house) payoutTo(ctx context.Context, id orders.OrderID, text string) or
 		return inv
 	}
 	inv := orders.Invoice{Destination: d.Text}
+	if !h.mayGive(sender, id) {
+		return inv // the engine refuses the message, whatever this is
+	}
 	terms, err := h.dest.Check(ctx, d)
 	var no *orders.PayError
 	switch {
@@ -119,6 +122,34 @@ func (h *house) payoutTo(ctx context.Context, id orders.OrderID, text string) or
 		inv.Problem = h.covers(terms, id)
 	}
 	return inv
+}
+
+// mayGive reports whether the sender could give a payout destination for the order now. Nobody else makes us ask the
+// web. A new order has no id.
+func (h *house) mayGive(sender orders.PubKey, id orders.OrderID) bool {
+	if id.IsZero() {
+		return true
+	}
+	o, ok, err := h.Order(id)
+	if err != nil || !ok {
+		return false
+	}
+	switch o.Status {
+	case orders.Pending:
+		return o.Kind == orders.Sell
+	case orders.WaitingBuyerInvoice, orders.SettledHoldInvoice:
+		return o.Party(orders.Buyer).Trade == sender
+	}
+	return false
+}
+
+// webDestination reports whether a text names something that has to be looked up outside the node.
+func webDestination(text string) bool {
+	if text == "" {
+		return false
+	}
+	k := parseDestination(text).Kind
+	return k != bolt11Invoice && k != unknownDestination
 }
 
 // covers judges the amounts that a destination takes against the order's, where that is known already.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 
@@ -28,11 +29,13 @@ func (r *htlcRow) is(hash Hash, part HTLC) bool {
 
 // channels is the answer of listpeerchannels.
 type channels struct {
-	Channels []struct {
-		State string    `json:"state"`
-		Scid  string    `json:"short_channel_id"`
-		HTLCs []htlcRow `json:"htlcs"`
-	} `json:"channels"`
+	Channels []channel `json:"channels"`
+}
+
+type channel struct {
+	State string    `json:"state"`
+	Scid  string    `json:"short_channel_id"`
+	HTLCs []htlcRow `json:"htlcs"`
 }
 
 // stateHeld is an incoming HTLC that waits for its hook's answer.
@@ -76,15 +79,22 @@ func (cs channels) works(hash Hash) (yes bool) {
 // that went to the chain an HTLC looks held for ever.
 func offChain(channel string) bool { return strings.HasPrefix(channel, "CHANNELD_") }
 
-// find returns the state of a part.
-func (cs channels) find(hash Hash, part HTLC) (state string, ok bool) {
-	cs.each(hash, func(_ string, r *htlcRow) bool {
+// find returns the state of a part, and whether its channel settles by agreement.
+func (cs channels) find(hash Hash, part HTLC) (state string, agreed, ok bool) {
+	cs.each(hash, func(channel string, r *htlcRow) bool {
 		if r.is(hash, part) {
-			state, ok = r.State, true
+			state, agreed, ok = r.State, offChain(channel), true
 		}
 		return ok
 	})
-	return state, ok
+	return state, agreed, ok
+}
+
+// agrees says whether the channel of that name is there and settles by agreement.
+func (cs channels) agrees(scid string) bool {
+	return slices.ContainsFunc(cs.Channels, func(c channel) bool {
+		return c.Scid == scid && offChain(c.State)
+	})
 }
 
 // holdsPart is holds for one part.

@@ -115,10 +115,14 @@ func (r *round) proveTaken(ctx context.Context, c *contract) error {
 	return r.h.prove(c, proofTaken)
 }
 
-// taken says whether a part is seen in removal: in its channel, or in the node's history.
+// taken says whether a part is seen in removal: in its channel, or in the node's history. On a channel that is closing
+// that is no proof: our claim races with the payer's on the chain, and only the books say who has won.
 func (r *round) taken(ctx context.Context, hash Hash, part HTLC) (bool, error) {
-	if state, ok := r.held.find(hash, part); ok {
-		return removing(state), nil
+	if state, agreed, ok := r.held.find(hash, part); ok {
+		return agreed && removing(state), nil
+	}
+	if !r.held.agrees(part.Scid) {
+		return false, nil
 	}
 	rows, read := r.history[part.Scid]
 	if !read {

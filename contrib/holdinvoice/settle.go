@@ -174,6 +174,9 @@ func (h *holder) resolveAll(c *contract) error {
 
 // refuseAll gives each part back, for good.
 func (h *holder) refuseAll(c *contract) {
+	if len(c.calls) == 0 {
+		return
+	}
 	for key, calls := range c.calls {
 		for _, k := range calls {
 			answer(h.out, k.ID, replyUnknownDetails(k.Offer.Amount, h.chain.highest()))
