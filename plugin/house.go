@@ -39,6 +39,8 @@ type house struct {
 	gate   *nostrio.Gate
 	since  time.Time
 
+	notices notices
+
 	lookups chan struct{} // a slot for each message that waits for the web
 	loops   *errgroup.Group
 	stop    context.CancelFunc
@@ -96,6 +98,7 @@ func (h *house) openNostr() error {
 	var err error
 	h.pool, err = nostrio.NewPool(nostrio.PoolConfig{
 		Relays: h.config.Relays, Key: h.key, Window: h.config.MessageWindow, Proxy: h.relayProxy(), Log: h.log,
+		Keep: h.keep(),
 	})
 	if err != nil {
 		return err

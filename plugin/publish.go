@@ -32,8 +32,6 @@ func (h *house) courier() *nostrio.Courier {
 
 // publisher keeps what the exchange says of itself on the relays: the info event every few minutes, the relay list when
 // it changed, the profile at the start.
-//
-// created_at must rise from one version to the next, across restarts too: they are a second apart at least.
 func (h *house) publisher(ctx context.Context) error {
 	b := &board{h: h}
 	look := time.NewTicker(h.config.RelaysInterval)
@@ -56,26 +54,17 @@ func (h *house) publisher(ctx context.Context) error {
 	}
 }
 
-// board is what was published last. The publisher's goroutine owns it.
+// board is what was published of us. The publisher's goroutine owns it.
 type board struct {
 	h       *house
-	stamps  map[int]int64
 	listed  []string
 	greeted bool
 }
 
-// stamp is the created_at of the next event of a kind.
-func (b *board) stamp(kind int) int64 {
-	if b.stamps == nil {
-		b.stamps = map[int]int64{}
-	}
-	b.stamps[kind] = max(time.Now().Unix(), b.stamps[kind]+1)
-	return b.stamps[kind]
-}
-
 // publish hands an event to the relays. Those that are down get it when they are back, so a failure needs no retry
-// before the next interval.
+// before the next interval. Those that lose it get it again.
 func (b *board) publish(ctx context.Context, e nostr.Event) bool {
+	b.h.notices.put(e)
 	n, err := b.h.pool.Publish(ctx, e)
 	if err != nil && ctx.Err() == nil {
 		b.h.log.Debug("publish", "kind", e.Kind, "err", err)
@@ -90,7 +79,7 @@ func (b *board) profile(ctx context.Context) {
 	if b.greeted || p.Empty() {
 		return
 	}
-	p.CreatedAt = b.stamp(nostrio.KindProfile)
+	p.CreatedAt = b.h.notices.stamp(nostrio.KindProfile)
 	b.greeted = b.publish(ctx, p.Event(b.h.key))
 }
 
@@ -102,7 +91,7 @@ func (b *board) info(ctx context.Context) {
 		info = b.h.self
 	}
 	e := b.h.infoEvent(info)
-	e.CreatedAt = b.stamp(nostrio.KindInfo)
+	e.CreatedAt = b.h.notices.stamp(nostrio.KindInfo)
 	b.publish(ctx, e.Event(b.h.key))
 }
 
@@ -141,7 +130,7 @@ func (b *board) relays(ctx context.Context) {
 	if len(now) == 0 || slices.Equal(now, b.listed) {
 		return
 	}
-	e := nostrio.RelayList{Relays: now, CreatedAt: b.stamp(nostrio.KindRelayList)}
+	e := nostrio.RelayList{Relays: now, CreatedAt: b.h.notices.stamp(nostrio.KindRelayList)}
 	if b.publish(ctx, e.Event(b.h.key)) {
 		b.listed = now
 	}
@@ -168,6 +157,6 @@ func (b *board) rates(ctx context.Context) {
 	for code, p := range s.Rates {
 		e.Rates[code] = nostrio.PerBTC(p)
 	}
-	e.CreatedAt = b.stamp(nostrio.KindRates)
+	e.CreatedAt = b.h.notices.stamp(nostrio.KindRates)
 	b.publish(ctx, e.Event(b.h.key))
 }

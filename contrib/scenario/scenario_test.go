@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"runtime/debug"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -64,6 +65,13 @@ func raceDetector() bool {
 // newWorld is a relay and a simulated node with the real plugins.
 func newWorld(t *testing.T) (*World, *Sim) {
 	t.Helper()
+	w, sim, _ := newWorldWith(t)
+	return w, sim
+}
+
+// newWorldWith has more relays beside the first, which it returns.
+func newWorldWith(t *testing.T, more ...string) (*World, *Sim, *relay.Server) {
+	t.Helper()
 	bin := binaries(t)
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()
@@ -85,7 +93,7 @@ func newWorld(t *testing.T) (*World, *Sim) {
 	}
 	t.Cleanup(market.Close)
 	sim, err := NewSim(ctx, SimConfig{Dir: dir, Bin: bin, Log: log, Options: map[string]any{
-		"mostro-relays": srv.URL, "mostro-expiration-seconds": fmt.Sprint(WaitingSeconds),
+		"mostro-relays": strings.Join(append(more, srv.URL), ","), "mostro-expiration-seconds": fmt.Sprint(WaitingSeconds),
 		"mostro-price-sources": market.Option(),
 	}})
 	t.Cleanup(func() {
@@ -104,11 +112,11 @@ func newWorld(t *testing.T) (*World, *Sim) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &World{Node: sim, Relays: []string{srv.URL}, Say: testWriter{t}}
+	w := &World{Node: sim, Relays: append(more, srv.URL), Say: testWriter{t}}
 	if err := w.Start(ctx); err != nil {
 		t.Fatal(err)
 	}
-	return w, sim
+	return w, sim, srv
 }
 
 type testWriter struct{ t *testing.T }
