@@ -42,6 +42,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	cli := flags.String("cli", "", "path of mostro-cli; from PATH if not given")
 	server := flags.String("relay", "", "path of nostr-rs-relay, or \"own\" for ours; from PATH if not given")
 	pick := flags.String("run", "", "tell only stories whose name fits this regular expression")
+	transport := flags.String("transport", "", "what the client must speak, nip44 or gift-wrap; by default it finds out by itself. Since 0.16.1 it knows nip44 only")
 	verbose := flags.Bool("v", false, "print all that the client says, not its last lines")
 	if err := flags.Parse(args); err != nil {
 		return 2
@@ -60,6 +61,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return 0
 	}
 	t := &tour{bin: *bin, client: client, pick: re, verbose: *verbose, out: stdout}
+	if *transport != "" {
+		t.env = append(t.env, "TRANSPORT="+*transport)
+	}
 	if err := t.all(ctx, *server); err != nil {
 		fmt.Fprintln(stderr, "interop:", err)
 		return 1
@@ -154,7 +158,8 @@ func (t *tour) all(ctx context.Context, server string) (err error) {
 	if err := t.world.Start(start); err != nil {
 		return err
 	}
-	t.env = append(rates.Env(), "MOSTRO_PUBKEY="+t.world.Mostro, "RELAYS="+r.url)
+	t.env = append(t.env, "MOSTRO_PUBKEY="+t.world.Mostro, "RELAYS="+r.url)
+	t.env = append(t.env, rates.Env()...)
 	if err := t.introduce(ctx, r); err != nil {
 		return err
 	}

@@ -31,6 +31,7 @@ type row struct {
 type user struct {
 	*client
 	name    person
+	account string // name of the wallet on the simulated network
 	wallet  scenario.Wallet
 	start   orders.Msats
 	invoice string // to pay
@@ -91,7 +92,7 @@ func (t *tour) tell(ctx context.Context, s story, number int) error {
 // user makes a person with an empty home and a full wallet.
 func (t *tour) user(ctx context.Context, name person, number int) (*user, error) {
 	id := fmt.Sprintf("%s-%d", name, number)
-	u := &user{name: name, client: &client{program: t.client, home: filepath.Join(t.dir, id), env: t.env, seen: map[string]int{}}}
+	u := &user{name: name, account: id, client: &client{program: t.client, home: filepath.Join(t.dir, id), env: t.env, seen: map[string]int{}}}
 	if err := os.Mkdir(u.home, 0o700); err != nil {
 		return nil, err
 	}
@@ -164,35 +165,41 @@ func (p *play) quiet(ctx context.Context) error {
 
 var blank = regexp.MustCompile(`\{(\w+)(?::(\d+))?\}`)
 
-// fill replaces {order}, {peer}, {address}, {invoice} and {invoice:SATS}.
+// fill replaces {order}, {peer}, {address}, {invoice:SATS}, and {invoice}, which is over what the person was asked for.
 func (p *play) fill(ctx context.Context, u *user, words []string) ([]string, error) {
 	var bad error
 	for i, w := range words {
 		words[i] = blank.ReplaceAllStringFunc(w, func(b string) string {
 			m := blank.FindStringSubmatch(b)
-			switch m[1] {
-			case "order":
-				return p.order.String()
-			case "peer":
-				return u.peer
-			case "address":
-				return string(u.name) + "@example.com"
-			case "invoice":
-				sats := u.asked
-				if m[2] != "" {
-					sats, _ = strconv.ParseInt(m[2], 10, 64) // digits, by the expression
-				}
-				p.labels++
-				label := fmt.Sprintf("%s-%s-%d", p.story.name, u.name, p.labels)
-				bolt11, err := u.wallet.Invoice(ctx, orders.Sats(sats), label)
-				bad = errors.Join(bad, err)
-				return bolt11
-			}
-			bad = fmt.Errorf("nothing is called %s", b)
-			return b
+			value, err := p.value(ctx, u, m[1], m[2])
+			bad = errors.Join(bad, err)
+			return value
 		})
 	}
 	return words, bad
+}
+
+func (p *play) value(ctx context.Context, u *user, name, sats string) (string, error) {
+	switch name {
+	case "order":
+		return p.order.String(), nil
+	case "peer":
+		return u.peer, nil
+	case "address":
+		address := u.account + "@example.com" // the node looks it up by itself (BIP 353)
+		return address, p.sim.Call(ctx, "sim-wallet-offer", map[string]any{"wallet": u.account, "bip353": address}, nil)
+	case "invoice":
+		amount := u.asked
+		if sats != "" {
+			var err error
+			if amount, err = strconv.ParseInt(sats, 10, 64); err != nil {
+				return "", err
+			}
+		}
+		p.labels++
+		return u.wallet.Invoice(ctx, orders.Sats(amount), fmt.Sprintf("%s-%s-%d", p.story.name, u.name, p.labels))
+	}
+	return "", fmt.Errorf("nothing is called {%s}", name)
 }
 
 var shownAmount = regexp.MustCompile(`(?:Required Amount: |📋 Order: \S+ )(\d+)`)
