@@ -23,7 +23,7 @@ func RealOptions() map[string]any {
 
 // RealStories are those that need real channels, blocks or programs.
 func RealStories(r *Real) []Story {
-	list := []Story{
+	return append([]Story{
 		{"a large sell order, locked in parts over several channels", r.paidInParts},
 		{"a seller who sends only a part of the payment", r.partOnly},
 		{"the exchange gives a hold back that nears its expiry", r.nearExpiry},
@@ -31,8 +31,7 @@ func RealStories(r *Real) []Story {
 		{"the nodes of exchange and seller are killed while sats are held", r.bothKilled},
 		{"the buyer's node is down when he is to be paid", r.buyerAway},
 		{"the buyer's node is killed while he is being paid", r.buyerKilled},
-	}
-	return append(list, Kills("lock", "release", "finish")...)
+	}, Kills("lock", "release", "finish")...)
 }
 
 // Kills are stories in which each victim is killed during one of these steps of a trade; without a step, during every
