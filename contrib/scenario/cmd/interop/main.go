@@ -42,7 +42,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	cli := flags.String("cli", "", "path of mostro-cli; from PATH if not given")
 	server := flags.String("relay", "", "path of nostr-rs-relay, or \"own\" for ours; from PATH if not given")
 	pick := flags.String("run", "", "tell only stories whose name fits this regular expression")
-	transport := flags.String("transport", "", "what the client must speak, nip44 or gift-wrap; by default it finds out by itself. Since 0.16.1 it knows nip44 only")
+	transport := flags.String("transport", "", "what the client must speak, nip44 or gift-wrap; by default it finds out by itself. mostro-cli 0.16.0 knows both, 0.16.3 only nip44")
 	verbose := flags.Bool("v", false, "print all that the client says, not its last lines")
 	if err := flags.Parse(args); err != nil {
 		return 2

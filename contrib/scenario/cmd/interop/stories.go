@@ -18,10 +18,11 @@ const (
 	denied                 // the exchange says no, as it should, and the client tells why
 	stumbles               // the exchange does what was asked, but mostro-cli fails over its answer
 	unserved               // not served yet: the exchange says no, and the story ends. Once served, take the word out
+	unsent                 // nothing was sent: the client wants its currency list from nobody but the real host. The story ends
 )
 
 func (e ending) String() string {
-	return [...]string{"ok", "ok: denied", "ok, but the client stumbles over the answer", "expected refusal: not served yet"}[e]
+	return [...]string{"ok", "ok: denied", "ok, but the client stumbles over the answer", "expected refusal: not served yet", "not sent: the client wants " + ratesHost}[e]
 }
 
 // step is one command and what must come of it.
