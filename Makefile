@@ -6,7 +6,7 @@ LDFLAGS := -s -w -X main.version=$(VERSION)
 FUZZ    ?= 10s
 TOOLS   := $(GO) tool -modfile=contrib/tools/go.mod
 
-.PHONY: help build install demo test regtest check lint fuzz bench golden clean
+.PHONY: help build install demo test regtest interop check lint fuzz bench golden clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,6 +34,9 @@ test: ## all tests, with the race detector where it can be had, end to end on th
 
 regtest: build ## the same scenarios on real bitcoind and lightningd, where they are in PATH
 	$(GO) run ./contrib/scenario/cmd/regtest -bin $(BIN)
+
+interop: build ## trade with mostro-cli over nostr-rs-relay, where they are in PATH
+	$(GO) run ./contrib/scenario/cmd/interop -bin $(BIN)
 
 check: lint test ## what a reviewer runs
 

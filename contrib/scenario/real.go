@@ -108,9 +108,11 @@ func (r *Real) build(ctx context.Context) (err error) {
 
 // pluginLines are the exchange's plugins and options as its operator writes them into lightningd's config.
 func (r *Real) pluginLines() []string {
-	lines := []string{"important-plugin=" + r.bin.Holdinvoice, "plugin=" + r.bin.Guard}
+	lines := make([]string, 0, 3+len(r.cfg.Options))
 	if r.cfg.RustHold != "" {
-		lines = []string{"important-plugin=" + r.cfg.RustHold}
+		lines = append(lines, "important-plugin="+r.cfg.RustHold)
+	} else {
+		lines = append(lines, "important-plugin="+r.bin.Holdinvoice, "plugin="+r.bin.Guard)
 	}
 	lines = append(lines, "plugin="+r.bin.Mostro)
 	for _, name := range slices.Sorted(maps.Keys(r.cfg.Options)) {

@@ -47,7 +47,7 @@ func (r *Real) Sum(ctx context.Context) (s Sums, err error) {
 			s.Open++
 		}
 	}
-	s.Trades, s.Fees, err = r.earned(ctx)
+	s.Trades, s.Fees, err = earned(ctx, r)
 	return s, err
 }
 
@@ -69,7 +69,7 @@ func (r *Real) walletsOf(ctx context.Context, n *lightningd) (sum orders.Msats, 
 }
 
 // earned asks the exchange for its trades that succeeded, page by page.
-func (r *Real) earned(ctx context.Context) (trades int, fees orders.Msats, err error) {
+func earned(ctx context.Context, n Node) (trades int, fees orders.Msats, err error) {
 	for before := ""; ; {
 		params := map[string]any{"status": orders.Success}
 		if before != "" {
@@ -81,7 +81,7 @@ func (r *Real) earned(ctx context.Context) (trades int, fees orders.Msats, err e
 			} `json:"orders"`
 			Next string `json:"next_before"`
 		}
-		if err := r.Call(ctx, "mostro-listorders", params, &page); err != nil {
+		if err := n.Call(ctx, "mostro-listorders", params, &page); err != nil {
 			return 0, 0, fmt.Errorf("the exchange's trades: %w", err)
 		}
 		for _, o := range page.Orders {

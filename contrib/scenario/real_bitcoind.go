@@ -21,9 +21,9 @@ type bitcoind struct {
 	miner string // address that block rewards go to
 }
 
-// maturity is how many blocks make the first reward spendable. They also end bitcoind's initial block download, for
-// which every lightningd would wait.
-const maturity = 101
+// firstBlocks make ten block rewards spendable, so that no payment waits for another one's change. They also end
+// bitcoind's initial block download, for which every lightningd would wait.
+const firstBlocks = 110
 
 func startBitcoind(ctx context.Context, dir string) (*bitcoind, error) {
 	port, err := freePort()
@@ -60,7 +60,7 @@ func startBitcoind(ctx context.Context, dir string) (*bitcoind, error) {
 	if b.miner, err = b.cli(ctx, "getnewaddress"); err != nil {
 		return b, err
 	}
-	return b, b.mine(ctx, maturity)
+	return b, b.mine(ctx, firstBlocks)
 }
 
 // cli runs bitcoin-cli and returns what it prints.

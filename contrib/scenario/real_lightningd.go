@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 
 	"github.com/mostro-cln/mostro/orders"
 	"github.com/mostro-cln/mostro/plugin/clnio"
@@ -154,6 +155,15 @@ func (n *lightningd) kill(ctx context.Context) error {
 	}
 	if err := d.kill(ctx); err != nil {
 		return fmt.Errorf("kill %s: %w", n.name, err)
+	}
+	return nil
+}
+
+// freeze stops the clock for the node and all that belongs to it: its connections stay, and nothing answers. Only kill
+// ends that.
+func (n *lightningd) freeze() error {
+	if err := syscall.Kill(-n.process().cmd.Process.Pid, syscall.SIGSTOP); err != nil {
+		return fmt.Errorf("freeze %s: %w", n.name, err)
 	}
 	return nil
 }

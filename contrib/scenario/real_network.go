@@ -20,8 +20,8 @@ type link struct {
 // channels between two nodes let a large payment come in parts.
 func (r *Real) links() []link {
 	return []link{
-		{r.seller, r.exchange, 3, 1_500_000, 100_000},
-		{r.exchange, r.buyer, 2, 3_000_000, 500_000},
+		{r.seller, r.exchange, 3, 2_500_000, 100_000},
+		{r.exchange, r.buyer, 2, 5_000_000, 500_000},
 	}
 }
 

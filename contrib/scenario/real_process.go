@@ -54,6 +54,7 @@ func (d *daemon) alive() bool {
 func (d *daemon) kill(ctx context.Context) error {
 	_ = d.cmd.Process.Kill() // it may be dead already
 	<-d.end
+	_ = syscall.Kill(-d.cmd.Process.Pid, syscall.SIGCONT) // of those that are frozen
 	return d.gone(ctx)
 }
 

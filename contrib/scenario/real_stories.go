@@ -23,19 +23,19 @@ func RealOptions() map[string]any {
 
 // RealStories are those that need real channels, blocks or programs.
 func RealStories(r *Real) []Story {
-	list := []Story{
+	return append([]Story{
 		{"a large sell order, locked in parts over several channels", r.paidInParts},
 		{"a seller who sends only a part of the payment", r.partOnly},
 		{"the exchange gives a hold back that nears its expiry", r.nearExpiry},
 		{"another build of the exchange takes over while sats are held", r.exchangeReplaced},
 		{"the nodes of exchange and seller are killed while sats are held", r.bothKilled},
 		{"the buyer's node is down when he is to be paid", r.buyerAway},
-	}
-	return append(list, Kills("lock", "release", "finish")...)
+		{"the buyer's node is killed while he is being paid", r.buyerKilled},
+	}, Kills("lock", "release", "finish")...)
 }
 
 // Kills are stories in which each victim is killed during one of these steps of a trade; without a step, during every
-// one and after the last.
+// one and after the last. Once the sats are locked the trade must succeed.
 func Kills(during ...string) (list []Story) {
 	steps := (&Deal{kind: orders.Sell}).steps()
 	for point := range Points {
@@ -50,7 +50,7 @@ func Kills(during ...string) (list []Story) {
 		}
 		for _, victim := range Victims {
 			list = append(list, Story{victim + " is killed " + name, func(ctx context.Context, w *World) error {
-				return Disturbed(ctx, w, victim, point)
+				return killed(ctx, w, victim, point)
 			}})
 		}
 	}
@@ -67,7 +67,28 @@ func RustStories(r *Real) []Story {
 }
 
 // largeAmount is more than any one channel of a seller holds, and all of them hold more.
-const largeAmount orders.Sats = 2_000_000
+const largeAmount orders.Sats = 3_000_000
+
+// lockPoint is the step in which the seller pays the hold invoice.
+const lockPoint = 4
+
+func killed(ctx context.Context, w *World, victim string, point int) error {
+	before, _, err := earned(ctx, w.Node)
+	if err != nil {
+		return err
+	}
+	if err := Disturbed(ctx, w, victim, point); err != nil {
+		return err
+	}
+	after, _, err := earned(ctx, w.Node)
+	if err != nil {
+		return err
+	}
+	if point > lockPoint && after != before+1 {
+		return errors.New("the sats were locked, and the trade did not succeed")
+	}
+	return nil
+}
 
 func (r *Real) paidInParts(ctx context.Context, w *World) error {
 	d := &Deal{w: w, kind: orders.Sell, amount: largeAmount}
@@ -296,6 +317,48 @@ func (r *Real) buyerAway(ctx context.Context, w *World) error {
 		return err == nil && o.Payout != nil && o.Payout.Attempts > 0, err
 	})
 	if err != nil {
+		return err
+	}
+	if err := r.start(ctx, r.buyer); err != nil {
+		return err
+	}
+	if err := d.Finish(ctx); err != nil {
+		return err
+	}
+	return d.Settled(ctx)
+}
+
+// buyerKilled: the payout meets a node that does not answer and then goes away under its hands. CLN's xpay takes that for
+// a channel that is too small, and remembers it.
+func (r *Real) buyerKilled(ctx context.Context, w *World) error {
+	d, err := w.NewDeal(ctx, orders.Sell, Amount, orders.Direct)
+	if err != nil {
+		return err
+	}
+	if err := d.PlayUntil(ctx, "pay fiat"); err != nil {
+		return err
+	}
+	w.say("fate", "freezes the buyer's node")
+	if err := r.buyer.freeze(); err != nil {
+		return err
+	}
+	if err := d.Release(ctx); err != nil {
+		return err
+	}
+	err = until(ctx, "the payout is under way", func() (bool, error) {
+		rows, err := r.exchange.channels(ctx, r.buyer)
+		for _, c := range rows {
+			if len(c.HTLCs) > 0 {
+				return true, nil
+			}
+		}
+		return false, err
+	})
+	if err != nil {
+		return err
+	}
+	w.say("fate", "kills the buyer's node")
+	if err := r.buyer.kill(ctx); err != nil {
 		return err
 	}
 	if err := r.start(ctx, r.buyer); err != nil {

@@ -148,7 +148,16 @@ func (w *realWallet) xpay(ctx context.Context, bolt11 string) error {
 			return err
 		}
 		time.Sleep(200 * time.Millisecond)
+		w.node.forgetRoutes(ctx)
 	}
+}
+
+// forgetRoutes makes xpay forget what it has learned. From a peer that goes away under its hands it learns that the
+// channel cannot carry the amount, and believes that for an hour.
+func (n *lightningd) forgetRoutes(ctx context.Context) {
+	soon := time.Now().Add(time.Minute).Unix()
+	// A node that cannot do it only pays later.
+	_ = n.rpc.Call(ctx, "askrene-age", map[string]any{"layer": "xpay", "cutoff": soon}, nil)
 }
 
 func (w *realWallet) pending(hash orders.Hash, n int) {
