@@ -14,7 +14,7 @@ help: ## list the targets
 build: ## build the plugins and the tools into bin/
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN)/mostro ./plugin
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN)/holdinvoice ./contrib/holdinvoice
-	cp $(BIN)/holdinvoice $(BIN)/holdinvoice-guard
+	cp -f $(BIN)/holdinvoice $(BIN)/holdinvoice-guard
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN)/ ./contrib/trader/cmd/trader ./contrib/relay/cmd/relay ./contrib/simln/cmd/simln ./contrib/simln/cmd/simln-cli
 
 PREFIX ?= /usr/local

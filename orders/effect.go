@@ -75,6 +75,8 @@ type Letter struct {
 	Points  int64          `json:"points,omitempty"`
 	Views   []OrderView    `json:"views,omitempty"`
 	Restore *Session       `json:"restore,omitempty"`
+	// Queue is the receiver behind whose messages this one stands in line; zero is To.
+	Queue PubKey `json:"queue,omitzero"`
 }
 
 // Session is all that goes on under one identity.
@@ -190,7 +192,13 @@ type Alert struct {
 	Text string `json:"text"`
 }
 
-func (l Letter) Lane() Lane      { return MessageLane + Lane(l.To.String()) }
+// Lane of a letter is its receiver's.
+func (l Letter) Lane() Lane {
+	if !l.Queue.IsZero() {
+		return MessageLane + Lane(l.Queue.String())
+	}
+	return MessageLane + Lane(l.To.String())
+}
 func (Announcement) Lane() Lane  { return BookLane }
 func (RatingNote) Lane() Lane    { return RatingLane }
 func (ResolvePayout) Lane() Lane { return PayoutLane }

@@ -372,6 +372,7 @@ func (s *step) take(r *row) {
 	}
 	for _, c := range s.children { // born by the table like any order
 		c.take(c.find())
+		s.adopt(c)
 	}
 }
 

@@ -59,3 +59,19 @@ func (o *Order) nextMaker() Party {
 	}
 	return p
 }
+
+// adopt takes over what the child says, and puts it in front of what its maker hears of this order: a client reads the
+// new key's messages once, when it hears that the escrow is settled, and must find the rest there.
+func (s *step) adopt(c *step) {
+	var letters, others []owed
+	for _, w := range c.effects {
+		if l, ok := w.effect.(*Letter); ok {
+			l.Queue = s.o.Maker.Trade
+			letters = append(letters, w)
+		} else {
+			others = append(others, w)
+		}
+	}
+	c.effects = others
+	s.effects = append(letters, s.effects...)
+}

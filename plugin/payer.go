@@ -117,6 +117,9 @@ func (p *payer) Send(ctx context.Context, o orders.Pay, label string) error {
 	if err != nil {
 		return err
 	}
+	if o.Attempt > 1 {
+		p.freshEyes(ctx)
+	}
 	method, params := p.payment(o, label, amountless)
 	ctx, cancel := context.WithTimeout(ctx, sendWait)
 	defer cancel()
@@ -134,6 +137,16 @@ func (p *payer) Send(ctx context.Context, o orders.Pay, label string) error {
 		return nil
 	}
 	return payError(told, o.Attempt)
+}
+
+// freshEyes makes xpay forget what earlier attempts taught it about channels. It takes a peer that went away in the middle
+// of a payment for a channel without money, for an hour, and every further attempt would fail for that. A node without
+// the command has no such memory.
+func (p *payer) freshEyes(ctx context.Context) {
+	err := p.node.read(ctx, "askrene-age", map[string]any{"layer": "xpay", "cutoff": p.now().Unix() + 60}, nil)
+	if err != nil {
+		p.log.Debug("xpay's memory", "err", err)
+	}
 }
 
 // payment is the command that fits this node's version, and its parameters.

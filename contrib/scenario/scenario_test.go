@@ -155,7 +155,7 @@ func TestKilledAtAnyPoint(t *testing.T) {
 				t.Run(fmt.Sprintf("point %d", point), func(t *testing.T) {
 					w.Say = testWriter{t}
 					defer w.Leave()
-					ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+					ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute) // a payment call that was lost is waited for
 					defer cancel()
 					if err := Disturbed(ctx, w, victim, point); err != nil {
 						t.Fatal(err)
