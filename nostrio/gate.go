@@ -353,9 +353,11 @@ func (g *Gate) noMessage(l *letter) bool { return l.err != nil }
 
 func (g *Gate) wrongInnerAge(l *letter) bool { return g.outside(l.in.At, l.now, g.cfg.Window) }
 
-// unproven: under gift wrap nothing but the signature over the message ties the trade key to the identity; and the
-// protocol wants it in direct messages, too.
-func (g *Gate) unproven(l *letter) bool { return l.in.Identity != l.in.Sender && !l.in.Proven }
+// unproven: under gift wrap nothing but the signature over the message ties the trade key to the identity. A direct
+// message is signed by the trade key as an event, and its identity proof names that key.
+func (g *Gate) unproven(l *letter) bool {
+	return l.in.Way == orders.GiftWrap && l.in.Identity != l.in.Sender && !l.in.Proven
+}
 
 func (g *Gate) wrongShape(l *letter) bool { return l.in.Message.CheckShape() != nil }
 
