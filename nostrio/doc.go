@@ -15,6 +15,7 @@
 //	seal.go                                   the two transports out, for a server and for a client
 //	relays.go                                 Pool: all relays as one; publish and count who took it
 //	relay.go subscription.go outqueue.go      one relay: its connection, what we read there, what it has yet to take
+//	keep.go audit.go                          what a relay has of us, compared with what it should have; the rest sent again
 //	frame.go                                  the messages between us and a relay
 //	gate.go                                   which events are worth the exchange's time
 //	orderevent.go infoevent.go profile.go     the events that a node publishes: value in, signed event out

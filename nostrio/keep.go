@@ -57,11 +57,23 @@ func (r *relay) keeper(ctx context.Context) {
 	}
 }
 
+// list makes the list, or returns one that somebody else has begun since this was called: relays come back together,
+// and reading a long book takes a while. It is not to be changed.
+func (p *Pool) list(k *Keep) []Kept {
+	since := time.Now()
+	p.listing.Lock()
+	defer p.listing.Unlock()
+	if p.listedAt.Before(since) {
+		begun := time.Now()
+		p.listed = k.List()
+		p.listedAt = begun
+	}
+	return p.listed
+}
+
 // look goes through one kind after the other. Orders are looked at even if there should be none.
 func (r *relay) look(ctx context.Context, k *Keep) {
-	r.pool.listing.Lock()
-	list := k.List()
-	r.pool.listing.Unlock()
+	list := r.pool.list(k)
 	kinds, byKind := []int{KindOrder}, map[int][]Kept{}
 	for _, e := range list {
 		if !slices.Contains(kinds, e.Kind) {

@@ -47,7 +47,9 @@ type Pool struct {
 	mu   sync.Mutex
 	seen *lru[seenKey, struct{}]
 
-	listing sync.Mutex // held while Keep.List runs: relays come back together
+	listing  sync.Mutex // held while Keep.List runs, and guards what it said last
+	listed   []Kept
+	listedAt time.Time // when it began
 }
 
 // Received is an event as a relay sent it. Its id is the hash of what it says; the signature is not checked.
