@@ -29,6 +29,10 @@ func (s *step) loadAsked(t *tx) {
 				s.facts.mine = append(s.facts.mine, o)
 			}
 		}
+	case AskLastIndex:
+		if u, ok := t.user(me); ok { // a client may ask under its identity key itself, which looks like full privacy
+			s.facts.sender = u
+		}
 	case AskRestore:
 		t.ordersOf(me, true, func(o *Order) bool {
 			s.facts.mine = append(s.facts.mine, o)

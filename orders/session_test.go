@@ -79,6 +79,12 @@ func TestLastTradeIndex(t *testing.T) {
 	if l := w.last(p, SayLastIndex); l.Index == nil || *l.Index != 5 {
 		t.Errorf("got %+v", l)
 	}
+	p.trade, p.private = p.identity, true // some clients author such requests with the identity key
+	p.identity = key(1)
+	p.must(OrderID{}, AskLastIndex{})
+	if l := w.last(p, SayLastIndex); l.Index == nil || *l.Index != 5 {
+		t.Errorf("under the identity key: %+v", l)
+	}
 }
 
 func TestTheMakerMovesAPendingOrderToAnotherKey(t *testing.T) {

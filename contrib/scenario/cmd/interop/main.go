@@ -148,8 +148,14 @@ func (t *tour) all(ctx context.Context, server string) (err error) {
 		return err
 	}
 	defer log.Close()
+	market, err := scenario.NewPriceServer()
+	if err != nil {
+		return err
+	}
+	defer market.Close()
 	if t.sim, err = scenario.NewSim(start, scenario.SimConfig{
-		Dir: t.dir, Bin: scenario.BinariesIn(t.bin), Log: log, Options: map[string]any{"mostro-relays": r.url},
+		Dir: t.dir, Bin: scenario.BinariesIn(t.bin), Log: log,
+		Options: map[string]any{"mostro-relays": r.url, "mostro-price-sources": market.Option()},
 	}); err != nil {
 		return err
 	}

@@ -96,7 +96,7 @@ var stories = []story{
 		// mostro-cli looks for the order in its database before it has put it there, and forgets that it has used its key.
 		{who: bob, types: "takesell -o {order} -i {invoice:10000}", sees: "Waiting for Seller Payment", status: orders.WaitingPayment, ends: stumbles},
 		{who: bob, types: "neworder -k buy -a 10000 -c EUR -f 10 -m SEPA", sees: "InvalidTradeIndex", ends: denied},
-		{who: bob, types: "getlasttradeindex", sees: "Trade index synchronized successfully!", ends: unserved},
+		{who: bob, types: "getlasttradeindex", sees: "Trade index synchronized successfully!"},
 		{who: bob, types: "neworder -k buy -a 10000 -c EUR -f 10 -m SEPA", sees: answered, status: orders.Pending},
 	}},
 	{name: "refusals", steps: []step{
@@ -128,7 +128,7 @@ var stories = []story{
 		{who: alice, types: "getdm", sees: "CooperativeCancelAccepted"},
 	}},
 	{name: "a sell order at market price", free: true, steps: []step{
-		{who: alice, types: "neworder -k sell -c EUR -f 20 -m SEPA -p 2", sees: answered, status: orders.Pending, ends: unserved},
+		{who: alice, types: "neworder -k sell -c EUR -f 20 -m SEPA -p 2", sees: answered, status: orders.Pending},
 		{who: bob, types: "takesell -o {order}", sees: answered, status: orders.WaitingBuyerInvoice},
 		{who: bob, types: "addinvoice -o {order} -i {invoice}", sees: "Waiting for Seller Payment", status: orders.WaitingPayment},
 		{who: alice, types: "getdm", sees: "PayInvoice", pays: true, status: orders.Active},
@@ -136,7 +136,7 @@ var stories = []story{
 		{who: alice, types: "release -o {order}", sees: "Payment Settled & Released", status: orders.Success},
 	}},
 	{name: "a range", free: true, steps: []step{
-		{who: alice, types: "neworder -k sell -c EUR -f 10-50 -m SEPA", sees: answered, status: orders.Pending, ends: unserved},
+		{who: alice, types: "neworder -k sell -c EUR -f 10-50 -m SEPA", sees: answered, status: orders.Pending},
 		{who: bob, types: "listorders", sees: "10-50"},
 		{who: bob, types: "takesell -o {order} -a 20", sees: answered, status: orders.WaitingBuyerInvoice},
 		{who: bob, types: "addinvoice -o {order} -i {invoice}", sees: "Waiting for Seller Payment", status: orders.WaitingPayment},
@@ -148,22 +148,22 @@ var stories = []story{
 	{name: "a lightning address", alice: -10_060, bob: 10_000, steps: []step{
 		{who: alice, types: "neworder -k sell -a 10000 -c EUR -f 10 -m SEPA", sees: answered, status: orders.Pending},
 		{who: bob, types: "takesell -o {order}", sees: answered, status: orders.WaitingBuyerInvoice},
-		{who: bob, types: "addinvoice -o {order} -i {address}", sees: "Waiting for Seller Payment", status: orders.WaitingPayment, ends: unserved},
+		{who: bob, types: "addinvoice -o {order} -i {address}", sees: "Waiting for Seller Payment", status: orders.WaitingPayment},
 		{who: alice, types: "getdm", sees: "PayInvoice", pays: true, status: orders.Active},
 		{who: bob, types: "fiatsent -o {order}", sees: "Fiat Payment Confirmed", status: orders.FiatSent},
 		{who: alice, types: "release -o {order}", sees: "Payment Settled & Released", status: orders.Success},
 	}},
 	{name: "orders by their ids", steps: []step{
 		{who: alice, types: "neworder -k sell -a 10000 -c EUR -f 10 -m SEPA", sees: answered, status: orders.Pending},
-		{who: alice, types: "ordersinfo -o {order}", sees: "{order}", ends: unserved},
+		{who: alice, types: "ordersinfo -o {order}", sees: "{order}"},
 	}},
 	{name: "the last trade index", steps: []step{
 		{who: alice, types: "neworder -k sell -a 10000 -c EUR -f 10 -m SEPA", sees: answered, status: orders.Pending},
-		{who: alice, types: "getlasttradeindex", sees: "Trade index synchronized successfully!", ends: unserved},
+		{who: alice, types: "getlasttradeindex", sees: "Trade index synchronized successfully!"},
 	}},
 	{name: "restore", steps: []step{
 		{who: alice, types: "neworder -k sell -a 10000 -c EUR -f 10 -m SEPA", sees: answered, status: orders.Pending},
-		{who: alice, types: "restore", sees: "{order}", ends: unserved},
+		{who: alice, types: "restore", sees: "{order}"},
 	}},
 	{name: "a dispute", steps: []step{
 		{who: bob, types: "neworder -k buy -a 10000 -c EUR -f 10 -m SEPA -i {invoice:10000}", sees: answered, status: orders.Pending},
