@@ -271,7 +271,8 @@ func (h *fakeHTLC) row() map[string]any {
 func (n *fakeNode) listPeerChannels() any {
 	list := []any{}
 	for _, h := range n.htlcs {
-		if h.State == "SENT_REMOVE_ACK_REVOCATION" {
+		if h.State == "SENT_REMOVE_ACK_REVOCATION" { // gone, and its channel is still there
+			list = append(list, map[string]any{"state": h.Channel, "short_channel_id": h.Scid, "htlcs": []any{}})
 			continue
 		}
 		row := h.row()
