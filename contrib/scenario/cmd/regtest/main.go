@@ -50,6 +50,7 @@ type tour struct {
 	out     io.Writer
 	dir     string
 	relay   string
+	prices  string // the option that names our own source of prices
 
 	results []result
 	sums    []string
@@ -103,6 +104,12 @@ func (t *tour) all(ctx context.Context, rust string) (err error) {
 	}
 	defer srv.Close()
 	t.relay = srv.URL
+	market, err := scenario.NewPriceServer()
+	if err != nil {
+		return err
+	}
+	defer market.Close()
+	t.prices = market.Option()
 
 	err = t.network(ctx, "ours", "", func(r *scenario.Real) []scenario.Story {
 		list := append(append([]scenario.Story{}, scenario.Stories...), scenario.RealStories(r)...)
@@ -157,6 +164,7 @@ func (t *tour) network(ctx context.Context, name, rust string, stories func(*sce
 	defer cancel()
 	options := scenario.RealOptions()
 	options["mostro-relays"] = t.relay
+	options["mostro-price-sources"] = t.prices
 	r, err := scenario.NewReal(start, scenario.RealConfig{Dir: filepath.Join(t.dir, name), Bin: t.bin, Options: options, RustHold: rust})
 	if err != nil {
 		return err
