@@ -6,7 +6,6 @@ import (
 	"os"
 	"reflect"
 	"runtime"
-	"slices"
 	"strings"
 	"testing"
 )
@@ -96,63 +95,4 @@ func TestNoRowLeavesAFinalStatus(t *testing.T) {
 			}
 		}
 	}
-}
-
-// Every status × client's input × sender is either a row or a refusal with a reason; the order survives all of them.
-func TestEveryStatusAnswersEveryClient(t *testing.T) {
-	for _, status := range Statuses {
-		for _, on := range Ons[:slices.Index(Ons, OnHoldCreated)] {
-			for _, side := range []string{"maker", "taker", "stranger"} {
-				t.Run(fmt.Sprintf("%s while %s by %s", on, status, side), func(t *testing.T) {
-					w, id, who := tradeIn(t, status)
-					p := who[side]
-					p.index += 100
-					before := w.order(id)
-					w.said = nil
-					out := p.does(id, clientAct(w, on))
-					after := w.order(id)
-					if out.Reason == "" {
-						return
-					}
-					l := w.last(p, SayCantDo)
-					if l.Reason != out.Reason || l.Request == nil || *l.Request != p.request {
-						t.Errorf("cant-do %+v for %q", l, out.Reason)
-					}
-					if !reflect.DeepEqual(before, after) {
-						t.Errorf("a refused %s changed the order:\n%+v\n%+v", on, before, after)
-					}
-				})
-			}
-		}
-	}
-}
-
-func clientAct(w *world, on On) Act {
-	switch on {
-	case OnNewOrder:
-		return NewOrder{Terms: sellTerms(20_000)}
-	case OnTakeSell:
-		return TakeSell{}
-	case OnTakeBuy:
-		return TakeBuy{}
-	case OnAddInvoice:
-		return AddInvoice{w.invoice(10_000)}
-	case OnFiatSent:
-		return SendFiat{}
-	case OnRelease:
-		return Release{}
-	case OnCancel:
-		return Cancel{}
-	case OnRateUser:
-		return RateUser{4}
-	case OnTradeKey:
-		return TradeKey{}
-	case OnOrders:
-		return AskOrders{IDs: []OrderID{{1}}}
-	case OnRestore:
-		return AskRestore{}
-	case OnLastIndex:
-		return AskLastIndex{}
-	}
-	return Other{Action: "dispute", Reason: InvalidAction}
 }

@@ -2,10 +2,10 @@ package orders
 
 import (
 	"bytes"
-	"crypto/sha256"
 	"errors"
 	"flag"
 	"fmt"
+	"hash/maphash"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -336,7 +336,7 @@ func (s *storm) again() {
 }
 
 // dump is a fingerprint of the whole store.
-func (w *world) dump() (sum [32]byte) {
+func (w *world) dump() (sum uint64) {
 	w.t.Helper()
 	if err := w.e.read(func(t *tx) { sum = fingerprint(t) }); err != nil {
 		w.t.Fatal(err)
@@ -345,22 +345,24 @@ func (w *world) dump() (sum [32]byte) {
 }
 
 // fingerprint of all buckets except those named.
-func fingerprint(t *tx, except ...[]byte) [32]byte {
-	h := sha256.New()
+func fingerprint(t *tx, except ...[]byte) uint64 {
+	var h maphash.Hash
+	h.SetSeed(fingerprints)
 	for _, name := range allBuckets {
 		if slices.ContainsFunc(except, func(b []byte) bool { return bytes.Equal(b, name) }) {
 			continue
 		}
-		fmt.Fprintf(h, "%s\n", name)
 		t.each(name, nil, func(k, v []byte) bool {
-			fmt.Fprintf(h, "%d %d\n", len(k), len(v))
-			h.Write(k)
-			h.Write(v)
+			for _, part := range [][]byte{name, number(uint64(len(k))), k, number(uint64(len(v))), v} {
+				h.Write(part)
+			}
 			return true
 		})
 	}
-	return [32]byte(h.Sum(nil))
+	return h.Sum64()
 }
+
+var fingerprints = maphash.MakeSeed()
 
 // checkAll looks at every order after each step, and at the whole file now and then.
 func (s *storm) checkAll(whole bool) {

@@ -133,7 +133,7 @@ func (n *stormNode) Ask(_ context.Context, hash Hash) (PayReport, error) {
 func (n *stormNode) Send(_ context.Context, pay Pay, label string) error {
 	p := n.pays[pay.Hash]
 	if p == nil {
-		return &PayError{Why: "no route"}
+		n.wrong("a payment to %s, which is nobody's invoice; a hold of ours: %v", pay.Hash, n.holds[pay.Hash] != nil)
 	}
 	id, err := ParseOrderID(strings.Split(label, "/")[1])
 	if err != nil || !p.order.IsZero() && p.order != id {

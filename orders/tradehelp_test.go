@@ -109,6 +109,23 @@ func (tr *trade) to(s Status) *trade {
 		return tr
 	}
 	tr.take()
+	return tr.toward(s)
+}
+
+// takeRange takes a slice of a range, in euros.
+func (tr *trade) takeRange(slice int64) {
+	tr.w.t.Helper()
+	if tr.kind == Sell {
+		tr.taker.must(tr.id, TakeSell{Fiat: &slice})
+	} else {
+		tr.taker.must(tr.id, TakeBuy{Fiat: &slice})
+	}
+}
+
+// toward brings an order that was taken as far as that status.
+func (tr *trade) toward(s Status) *trade {
+	w := tr.w
+	w.t.Helper()
 	for w.order(tr.id).Status != s {
 		switch w.order(tr.id).Status {
 		case WaitingBuyerInvoice:
