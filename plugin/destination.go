@@ -180,7 +180,8 @@ func parsePayURL(text string) (*url.URL, error) {
 		return nil, errors.New("no valid URL")
 	case u.User != nil || u.Opaque != "" || u.Hostname() == "":
 		return nil, errors.New("a URL that names no plain host")
-	case u.Scheme != "https" && !(u.Scheme == "http" && onion(strings.ToLower(u.Hostname()))):
+	case u.Scheme != "https" && !(u.Scheme == "http" && (onion(strings.ToLower(u.Hostname())) || u.Hostname() == "127.0.0.1")):
+		// This machine is asked on a test network alone, and nowhere by accident: package safehttp sees to that.
 		return nil, fmt.Errorf("a URL that is not https")
 	}
 	u.Fragment, u.RawFragment = "", ""

@@ -2,10 +2,15 @@ package scenario
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"net"
 	"net/http"
+	"strconv"
+	"sync/atomic"
 	"time"
+
+	"github.com/btcsuite/btcd/btcutil/bech32"
 
 	"github.com/mostro-cln/mostro/contrib/trader"
 	"github.com/mostro-cln/mostro/nostrio"
@@ -42,6 +47,84 @@ func (p *PriceServer) Option() string { return "yadio=" + p.URL }
 
 // Close ends it.
 func (p *PriceServer) Close() { p.srv.Close() }
+
+// payService is a pay service on loopback (LUD-06) that gives out the invoices of one wallet.
+type payService struct {
+	lnurl string
+	srv   *http.Server
+}
+
+const payMetadata = `[["text/plain","sats for a friend"]]`
+
+func newPayService(w Wallet) (*payService, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, err
+	}
+	base := "http://" + l.Addr().String()
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /pay", func(out http.ResponseWriter, _ *http.Request) {
+		writeJSON(out, map[string]any{
+			"tag": "payRequest", "callback": base + "/invoice", "minSendable": 1000, "maxSendable": 1_000_000_000, "metadata": payMetadata,
+		})
+	})
+	var n atomic.Int64
+	mux.HandleFunc("GET /invoice", func(out http.ResponseWriter, r *http.Request) {
+		msat, err := strconv.ParseInt(r.URL.Query().Get("amount"), 10, 64)
+		if err != nil {
+			writeJSON(out, map[string]any{"status": "ERROR", "reason": "no amount"})
+			return
+		}
+		bolt11, err := w.Invoice(r.Context(), orders.Sats(msat/1000), fmt.Sprintf("lnurl-%d-%s", n.Add(1), l.Addr()))
+		if err != nil {
+			writeJSON(out, map[string]any{"status": "ERROR", "reason": err.Error()})
+			return
+		}
+		writeJSON(out, map[string]any{"pr": bolt11, "routes": []any{}})
+	})
+	words, err := bech32.ConvertBits([]byte(base+"/pay"), 8, 5, true)
+	if err != nil {
+		return nil, err
+	}
+	lnurl, err := bech32.Encode("lnurl", words)
+	if err != nil {
+		return nil, err
+	}
+	s := &payService{lnurl: lnurl, srv: &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}}
+	go s.srv.Serve(l) // until Close
+	return s, nil
+}
+
+func writeJSON(out http.ResponseWriter, v any) {
+	out.Header().Set("Content-Type", "application/json")
+	_ = json.NewEncoder(out).Encode(v) // the client has gone, or reads it
+}
+
+// paidByLNURL: the buyer gives an LNURL where an invoice is asked for, at the take already.
+func paidByLNURL(ctx context.Context, w *World) error {
+	d, err := w.NewDeal(ctx, orders.Sell, Amount, orders.GiftWrap)
+	if err != nil {
+		return err
+	}
+	service, err := newPayService(d.Buyer.Wallet)
+	if err != nil {
+		return err
+	}
+	defer service.srv.Close()
+	if err := d.Publish(ctx); err != nil {
+		return err
+	}
+	w.say("buyer", "→ mostro: take-sell, with an LNURL")
+	if d.purchase, err = d.Buyer.Take(ctx, d.ID(), trader.TakeOpts{Kind: orders.Sell, Invoice: service.lnurl}); err != nil {
+		return fmt.Errorf("take: %w", err)
+	}
+	for _, do := range d.Steps()[3:] {
+		if err := do(ctx); err != nil {
+			return err
+		}
+	}
+	return d.Settled(ctx)
+}
 
 // rangeAtMarketPrice: the seller offers 10 to 50 euros' worth, somebody takes 20, and the rest is an order again, which
 // somebody else takes.

@@ -30,6 +30,7 @@ func RealStories(r *Real) []Story {
 		{"another build of the exchange takes over while sats are held", r.exchangeReplaced},
 		{"the nodes of exchange and seller are killed while sats are held", r.bothKilled},
 		{"the buyer's node is down when he is to be paid", r.buyerAway},
+		{"no route to the buyer, who gives another invoice", r.buyerElsewhere},
 		{"the buyer's node is killed while he is being paid", r.buyerKilled},
 	}, Kills("lock", "release", "finish")...)
 }
@@ -321,6 +322,45 @@ func (r *Real) buyerAway(ctx context.Context, w *World) error {
 	}
 	if err := r.start(ctx, r.buyer); err != nil {
 		return err
+	}
+	if err := d.Finish(ctx); err != nil {
+		return err
+	}
+	return d.Settled(ctx)
+}
+
+// buyerElsewhere: no attempt finds a route, the buyer is asked for another invoice, and that one is paid.
+func (r *Real) buyerElsewhere(ctx context.Context, w *World) error {
+	d, err := w.NewDeal(ctx, orders.Sell, Amount, orders.Direct)
+	if err != nil {
+		return err
+	}
+	if err := d.PlayUntil(ctx, "pay fiat"); err != nil {
+		return err
+	}
+	w.say("fate", "kills the buyer's node")
+	if err := r.buyer.kill(ctx); err != nil {
+		return err
+	}
+	if err := d.Release(ctx); err != nil {
+		return err
+	}
+	if _, err := d.Buyer.expect(ctx, d.purchase, nostrio.ActPaymentFailed); err != nil {
+		return err
+	}
+	m, err := d.Buyer.expect(ctx, d.purchase, nostrio.ActAddInvoice)
+	if err != nil {
+		return err
+	}
+	if err := r.start(ctx, r.buyer); err != nil {
+		return err
+	}
+	bolt11, err := d.Buyer.Wallet.Invoice(ctx, orders.Sats(m.Order().Amount), "another-"+d.ID().String())
+	if err != nil {
+		return err
+	}
+	if err := d.purchase.AddInvoice(ctx, bolt11); err != nil {
+		return fmt.Errorf("another invoice: %w", err)
 	}
 	if err := d.Finish(ctx); err != nil {
 		return err

@@ -31,6 +31,7 @@ var Stories = []Story{
 	{"a buy order, gift wraps", happy(orders.Buy, orders.GiftWrap)},
 	{"a range at the market price, and its rest", rangeAtMarketPrice},
 	{"a payout to a BOLT 12 offer", paidByOffer},
+	{"a payout to an LNURL", paidByLNURL},
 	{"the maker cancels a pending order", makerCancels},
 	{"a pending order expires", orderExpires},
 	{"the taker of a sell order gives no invoice", abandoned(orders.Sell, "take", orders.Pending)},
