@@ -18,6 +18,8 @@ type market interface {
 	Orders(q orders.Query) (page []orders.Order, next []byte, err error)
 	// Story returns everything that is known of one order.
 	Story(id orders.OrderID) (s orders.Story, ok bool, err error)
+	// Reconcile compares the store with the node and, if repair is set, mends what differs.
+	Reconcile(ctx context.Context, repair bool) (reconciled, error)
 }
 
 // relayState is one relay as we see it now.
@@ -80,6 +82,12 @@ var methods = []*method{
 		about:  "Show one order with its escrow, history and ledger",
 		params: []param{{name: "order_id", kind: orderParam}},
 		call:   showOrder,
+	},
+	{
+		name:   "mostro-reconcile",
+		about:  "Compare the trades with the node's hold invoices and payments, as every ten minutes; {repair} true mends what differs",
+		params: []param{{name: "repair", optional: true, kind: boolParam}},
+		call:   reconcileNow,
 	},
 }
 

@@ -230,12 +230,18 @@ func (p *holdPlugin) lookup(ctx context.Context, hash orders.Hash) (holdStatus, 
 		}
 		return holdStatus{}, err
 	}
-	s := holdStatus{State: found.State, Held: found.Held, MinExpiry: found.HTLCExpiry, Reason: found.Reason}
 	if kind == holdOurs {
-		s.Proved = found.State == stateSettled && (found.Confirmed || found.ProofLevel >= 1)
-		return s, nil
+		return found.status(), nil
 	}
-	return p.lookTwice(ctx, hash, s)
+	return p.lookTwice(ctx, hash, holdStatus{State: found.State, Held: found.Held, MinExpiry: found.HTLCExpiry, Reason: found.Reason})
+}
+
+// status is the word of our plugin.
+func (f *holdFound) status() holdStatus {
+	return holdStatus{
+		State: f.State, Held: f.Held, MinExpiry: f.HTLCExpiry, Reason: f.Reason,
+		Proved: f.State == stateSettled && (f.Confirmed || f.ProofLevel >= 1),
+	}
 }
 
 // lookTwice adds what the Rust plugin does not say: what is really held, and whether the node was really paid.

@@ -33,6 +33,7 @@ type house struct {
 	self   nodeInfo // as of the start
 	escrow *escrow
 	payer  *payer
+	recon  *reconciler
 	book   *prices.Book
 	dest   *resolver
 	pool   *nostrio.Pool
@@ -91,6 +92,7 @@ func (h *house) open(ctx context.Context) error {
 		return err
 	}
 	h.payer = newPayer(h.node, h.log, parseVersion(h.self.Version), session, time.Now)
+	h.recon = newReconciler(h.Engine, h.escrow, h.payer, h.log, time.Now)
 	return h.openNostr()
 }
 
@@ -158,6 +160,7 @@ func (h *house) run(ctx context.Context) {
 	loop("messages", h.messages)
 	loop("outbox", func(ctx context.Context) error { return h.Dispatch(ctx, h.ports()) })
 	loop("holds", func(ctx context.Context) error { return h.escrow.Watch(ctx, h) })
+	loop("reconcile", h.recon.Run)
 	loop("prices", h.book.Run)
 	loop("rates", h.publishRates)
 	loop("timer", h.timer)

@@ -1,0 +1,329 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/mostro-cln/mostro/orders"
+)
+
+// reconcileEvery is how often the exchange compares its store with the node by itself.
+const reconcileEvery = 10 * time.Minute
+
+// reconciler compares the store with the hold plugin and with the node's payments. Trades go on without it; it is for
+// what nobody foresaw: a store or a holder that somebody has changed by hand, a backup, a bug.
+type reconciler struct {
+	engine *orders.Engine
+	escrow *escrow
+	payer  orders.Payer
+	log    *slog.Logger
+	now    func() time.Time
+
+	mu    sync.Mutex // one pass at a time; guards stood
+	stood map[standing]*stood
+}
+
+// standing names a finding from pass to pass.
+type standing struct {
+	hash orders.Hash
+	what string
+}
+
+// stood is since when a finding is known, and whether the log has it.
+type stood struct {
+	since  time.Time
+	logged bool
+}
+
+// found is a finding with its subject, and what came of it.
+type found struct {
+	finding
+	Order orders.OrderID // zero: the store knows nothing of it
+	Hash  orders.Hash    // of the hold
+	Waits bool           // it has not stood for long enough
+	Done  bool           // the remedy was carried out
+	Err   error          // why it was not
+}
+
+func newReconciler(e *orders.Engine, x *escrow, p orders.Payer, log *slog.Logger, now func() time.Time) *reconciler {
+	return &reconciler{engine: e, escrow: x, payer: p, log: log, now: now, stood: map[standing]*stood{}}
+}
+
+// Pass compares everything once and, if repair is set, carries the remedies out. looked is how many hold invoices were
+// compared. An error means that the comparison could not be made; what could not be asked for is a finding.
+func (r *reconciler) Pass(ctx context.Context, repair bool) (all []found, looked int, err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	listed, err := r.escrow.plugin.list(ctx) // before the store: a hold is in the store before it can be in the list
+	if err != nil {
+		return nil, 0, fmt.Errorf("list the holder's invoices: %w", err)
+	}
+	affairs, err := r.engine.Affairs()
+	if err != nil {
+		return nil, 0, fmt.Errorf("read what goes on: %w", err)
+	}
+	if all, err = r.compare(ctx, affairs); err != nil {
+		return nil, 0, err
+	}
+	others, err := r.others(ctx, listed, affairs)
+	if err != nil {
+		return nil, 0, err
+	}
+	all = append(all, others...)
+	r.remember(all)
+	for i := range all {
+		if f := &all[i]; repair && !f.Waits && f.Do != leave {
+			f.Err = r.carryOut(ctx, f)
+			f.Done = f.Err == nil
+		}
+	}
+	return all, len(affairs) + len(listed), nil
+}
+
+// compare looks at each hold that matters, and at its order's payout.
+func (r *reconciler) compare(ctx context.Context, affairs []orders.Affair) ([]found, error) {
+	each := make([][]found, len(affairs))
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(maxLookups)
+	for i, a := range affairs {
+		g.Go(func() (err error) {
+			each[i], err = r.judge(ctx, a)
+			return err
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return nil, err
+	}
+	var all []found
+	for _, some := range each {
+		all = append(all, some...)
+	}
+	return all, nil
+}
+
+// others looks at the holder's invoices that the comparison has left out: those of trades that have ended, and those
+// that the store does not know.
+func (r *reconciler) others(ctx context.Context, listed []listedHold, affairs []orders.Affair) (all []found, err error) {
+	compared := map[orders.Hash]bool{}
+	for i := range affairs {
+		compared[affairs[i].Hold.Hash] = true
+	}
+	for _, l := range listed {
+		if compared[l.Hash] {
+			continue
+		}
+		h, known, err := r.engine.Hold(l.Hash)
+		switch {
+		case err != nil:
+			return nil, fmt.Errorf("read a hold: %w", err)
+		case !known:
+			if f := judgeStranger(l.status()); f.What != "" {
+				all = append(all, found{finding: f, Hash: l.Hash})
+			}
+			continue
+		case judgeHold(orders.Affair{Hold: h, Order: orders.Order{Hold: h.Hash}}, l.status()).What == "":
+			continue // without reading the outbox
+		}
+		a, _, err := r.engine.Affair(l.Hash)
+		if err != nil {
+			return nil, fmt.Errorf("read what goes on: %w", err)
+		}
+		some, err := r.judge(ctx, a)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, some...)
+	}
+	return all, nil
+}
+
+// judge compares one hold and its order's payout. The store may have moved on while the node was asked, so a finding
+// counts only if the store says the same before and after.
+func (r *reconciler) judge(ctx context.Context, before orders.Affair) ([]found, error) {
+	hash := before.Hold.Hash
+	f := r.ask(ctx, before)
+	if len(f) == 0 {
+		return nil, nil
+	}
+	after, ok, err := r.engine.Affair(hash)
+	if err != nil {
+		return nil, fmt.Errorf("read what goes on: %w", err)
+	}
+	if !ok || !sameAffair(before, after) {
+		return nil, nil
+	}
+	return f, nil
+}
+
+func sameAffair(a, b orders.Affair) bool {
+	return a.Hold == b.Hold && a.HoldOwed == b.HoldOwed && a.PayoutOwed == b.PayoutOwed &&
+		a.Order.Status == b.Order.Status && a.Order.Hold == b.Order.Hold && a.Order.Payout == b.Order.Payout
+}
+
+func (r *reconciler) ask(ctx context.Context, a orders.Affair) (all []found) {
+	add := func(f finding) {
+		if f.What != "" {
+			all = append(all, found{finding: f, Order: a.Order.ID, Hash: a.Hold.Hash})
+		}
+	}
+	s, err := r.escrow.plugin.lookup(ctx, a.Hold.Hash)
+	switch {
+	case errors.Is(err, errHoldUnknown):
+		add(judgeHold(a, holdStatus{State: stateUnknown}))
+	case err != nil:
+		add(finding{What: "the holder could not be asked: " + err.Error(), Action: "none: it is asked again"})
+	default:
+		add(judgeHold(a, s))
+	}
+	if a.Order.Status != orders.SettledHoldInvoice || a.PayoutOwed || a.Astray() {
+		return all
+	}
+	var report orders.PayReport
+	if !a.Order.Payout.Hash.IsZero() {
+		if report, err = r.payer.Ask(ctx, a.Order.Payout.Hash); err != nil {
+			add(finding{What: "the node could not be asked about a payout: " + err.Error(), Action: "none: it is asked again"})
+			return all
+		}
+	}
+	add(judgePayout(a, report, r.now().Unix()))
+	return all
+}
+
+// remember notes since when each finding stands, forgets those that stand no more, and writes the new ones into the
+// log.
+func (r *reconciler) remember(all []found) {
+	now, still := r.now(), map[standing]*stood{}
+	for i := range all {
+		f := &all[i]
+		k := standing{f.Hash, f.What}
+		s := r.stood[k]
+		if s == nil {
+			s = &stood{since: now}
+		}
+		still[k] = s
+		f.Waits = now.Sub(s.since) < f.After
+		if f.Waits || s.logged {
+			continue
+		}
+		s.logged = true
+		level := slog.LevelWarn
+		if f.Alarm {
+			level = slog.LevelError
+		}
+		r.log.Log(context.Background(), level, "the store and the node differ", "hash", f.Hash.String(), "order", f.Order.String(),
+			"what", f.What, "action", f.Action)
+	}
+	r.stood = still
+}
+
+func (r *reconciler) carryOut(ctx context.Context, f *found) error {
+	switch f.Do {
+	case lookNow:
+		r.escrow.Poke(f.Hash)
+		return nil
+	case oweAgain:
+		added, err := r.engine.Reowe(ctx, f.Hash, r.now().Unix(), r.payer.Patience())
+		if err == nil && len(added) > 0 {
+			r.log.Warn("owed again", "hash", f.Hash.String(), "order", f.Order.String(), "rows", added)
+		}
+		return err
+	case tellEngine:
+		_, err := r.engine.Do(ctx, orders.Input{
+			ID: orders.NodeID(f.Act.On(), f.Hash[:]), At: r.now().Unix(), Seed: newSeed(), Order: f.Order, Act: f.Act,
+		})
+		return err
+	case cancelAgain:
+		return r.escrow.Cancel(ctx, f.Hash)
+	case settleAgain:
+		h, ok, err := r.engine.Hold(f.Hash)
+		if err != nil || !ok {
+			return errors.Join(err, fmt.Errorf("settle hold %s again: it is not in the store", f.Hash))
+		}
+		return r.escrow.Settle(ctx, h)
+	}
+	return nil
+}
+
+// Run compares and repairs until ctx ends, first when the node's holds have been looked at once.
+func (r *reconciler) Run(ctx context.Context) error {
+	select {
+	case <-r.escrow.Looked():
+	case <-ctx.Done():
+		return nil
+	}
+	tick := time.NewTicker(reconcileEvery)
+	defer tick.Stop()
+	for {
+		all, looked, err := r.Pass(ctx, true)
+		if err != nil && ctx.Err() == nil {
+			r.log.Warn("the store could not be compared with the node", "err", err)
+		}
+		for _, f := range all {
+			if f.Err != nil && ctx.Err() == nil {
+				r.log.Error("mend a difference", "hash", f.Hash.String(), "order", f.Order.String(), "what", f.What, "err", f.Err)
+			}
+		}
+		r.log.Debug("the store was compared with the node", "holds", looked, "findings", len(all))
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+	}
+}
+
+// Reconcile implements market.
+func (h *house) Reconcile(ctx context.Context, repair bool) (reconciled, error) {
+	all, looked, err := h.recon.Pass(ctx, repair)
+	if err != nil {
+		return reconciled{}, err
+	}
+	return newReconciled(all, looked, repair), nil
+}
+
+// reconciled is the result of mostro-reconcile.
+type reconciled struct {
+	Repair   bool       `json:"repair"`
+	Looked   int        `json:"looked_at"` // hold invoices
+	Findings []foundRow `json:"findings"`
+}
+
+type foundRow struct {
+	OrderID string `json:"order_id,omitempty"` // absent: the store knows nothing of it
+	Hash    string `json:"payment_hash"`       // of the hold
+	What    string `json:"what"`
+	Action  string `json:"action"`
+	Alarm   bool   `json:"alarm"`           // a person should look
+	Waits   bool   `json:"waits,omitempty"` // it may end by itself; nothing is done yet
+	Done    bool   `json:"done"`            // the action was carried out
+	Error   string `json:"error,omitempty"` // why it was not
+}
+
+func newReconciled(all []found, looked int, repair bool) reconciled {
+	r := reconciled{Repair: repair, Looked: looked, Findings: make([]foundRow, len(all))}
+	for i, f := range all {
+		row := foundRow{Hash: f.Hash.String(), What: f.What, Action: f.Action, Alarm: f.Alarm, Waits: f.Waits, Done: f.Done}
+		if !f.Order.IsZero() {
+			row.OrderID = f.Order.String()
+		}
+		if f.Err != nil {
+			row.Error = f.Err.Error()
+		}
+		r.Findings[i] = row
+	}
+	return r
+}
+
+func reconcileNow(ctx context.Context, m market, a args) (any, error) {
+	r, err := m.Reconcile(ctx, a.text("repair", "false") == "true")
+	if err != nil {
+		return nil, fmt.Errorf("reconcile: %w", err)
+	}
+	return r, nil
+}
