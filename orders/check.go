@@ -27,6 +27,9 @@ func (s *Store) Check() error {
 			t.checkOrder(o, bad)
 			return true
 		})
+		if n := t.b.Bucket(timelineBucket); n.Sequence() != uint64(t.b.Bucket(ordersBucket).Stats().KeyN) {
+			bad("%d orders are counted, there are %d", n.Sequence(), t.b.Bucket(ordersBucket).Stats().KeyN)
+		}
 		t.checkIndexes(bad)
 		t.checkHolds(bad)
 		t.rows()

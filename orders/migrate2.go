@@ -7,7 +7,8 @@ import (
 	"go.etcd.io/bbolt"
 )
 
-// migrateToParties adds the index of all orders of an identity, from the orders as schema 1 has them.
+// migrateToParties adds the index of all orders of an identity, and the number of orders, from the orders as schema 1
+// has them.
 func migrateToParties(b *bbolt.Tx) error {
 	type party struct {
 		Identity PubKey `json:"identity"`
@@ -22,7 +23,9 @@ func migrateToParties(b *bbolt.Tx) error {
 	if err != nil {
 		return err
 	}
-	return b.Bucket([]byte("orders")).ForEach(func(k, v []byte) error {
+	count := uint64(0)
+	err = b.Bucket([]byte("orders")).ForEach(func(k, v []byte) error {
+		count++
 		var o order
 		if err := json.Unmarshal(v, &o); err != nil {
 			return fmt.Errorf("order %x: %w", k, err)
@@ -37,4 +40,8 @@ func migrateToParties(b *bbolt.Tx) error {
 		}
 		return nil
 	})
+	if err != nil {
+		return err
+	}
+	return b.Bucket([]byte("timeline")).SetSequence(count)
 }

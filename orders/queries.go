@@ -200,13 +200,13 @@ type Count struct {
 	Owed   int // outbox rows
 }
 
-// Count counts. It looks at index pages only.
+// Count counts. It looks at no page of an order that has ended.
 func (e *Engine) Count() (n Count, err error) {
 	err = e.read(func(t *tx) {
 		n.Open = t.b.Bucket(openBucket).Stats().KeyN
 		n.Holds = t.b.Bucket(liveBucket).Stats().KeyN
 		n.Owed = t.b.Bucket(outboxBucket).Stats().KeyN
-		n.Orders = t.b.Bucket(timelineBucket).Stats().KeyN
+		n.Orders = int(t.b.Bucket(timelineBucket).Sequence())
 	})
 	return n, err
 }

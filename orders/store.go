@@ -19,7 +19,7 @@ var (
 	metaBucket      = []byte("meta")      // "schema" → number of the newest migration that ran
 	ordersBucket    = []byte("orders")    // order id → JSON of Order; the only truth about an order
 	openBucket      = []byte("open")      // order id → nothing; orders that are not final
-	timelineBucket  = []byte("timeline")  // created_at, order id → nothing
+	timelineBucket  = []byte("timeline")  // created_at, order id → nothing; the sequence counts the orders
 	deadlinesBucket = []byte("deadlines") // deadline, order id → nothing
 	dutiesBucket    = []byte("duties")    // identity, order id → nothing; taken orders on which the taker owes something
 	partiesBucket   = []byte("parties")   // identity, created_at, order id → nothing; every order of an identity
@@ -177,10 +177,24 @@ func (t *tx) putOrder(o *Order) {
 	if existed {
 		t.reindex(old, false)
 	} else {
-		t.index(timelineBucket, timeKey(o.CreatedAt, o.ID[:]), true)
+		t.addToTimeline(o)
 	}
 	t.reindex(o, true)
 	t.put(ordersBucket, o.ID[:], o)
+}
+
+// appended is how full a page is left when a key that is the largest so far does not fit any more. Nothing will come
+// between such keys, so the room that bbolt leaves by default would stay empty.
+const appended = 0.95
+
+// addToTimeline also counts the order: the bucket's sequence is the number of orders, since none is ever deleted.
+func (t *tx) addToTimeline(o *Order) {
+	b := t.b.Bucket(timelineBucket)
+	b.FillPercent = appended
+	t.index(timelineBucket, timeKey(o.CreatedAt, o.ID[:]), true)
+	if _, err := b.NextSequence(); err != nil {
+		panic(fault{fmt.Errorf("store timeline: %w", err)})
+	}
 }
 
 func (t *tx) reindex(o *Order, present bool) {
@@ -317,6 +331,7 @@ func (t *tx) seen(id [32]byte) (verdict, bool) {
 
 func (t *tx) markSeen(id [32]byte, v verdict) {
 	t.put(seenBucket, id[:], v)
+	t.b.Bucket(seenAgeBucket).FillPercent = appended
 	t.index(seenAgeBucket, timeKey(v.At, id[:]), true)
 }
 
