@@ -20,6 +20,10 @@ type market interface {
 	Story(id orders.OrderID) (s orders.Story, ok bool, err error)
 	// Reconcile compares the store with the node and, if repair is set, mends what differs.
 	Reconcile(ctx context.Context, repair bool) (reconciled, error)
+	// Backup writes the store to a new file, of our own naming if path is empty; os.ErrExist if it is there already.
+	Backup(ctx context.Context, path string) (backup, error)
+	// CheckStore looks at the whole store.
+	CheckStore(ctx context.Context) (storeCheck, error)
 }
 
 // relayState is one relay as we see it now.
@@ -88,6 +92,17 @@ var methods = []*method{
 		about:  "Compare the trades with the node's hold invoices and payments, as every ten minutes; {repair} true mends what differs",
 		params: []param{{name: "repair", optional: true, kind: boolParam}},
 		call:   reconcileNow,
+	},
+	{
+		name:   "mostro-backup",
+		about:  "Write a consistent copy of the database while trades go on, to {path} or to the directory `backups` beside it",
+		params: []param{{name: "path", optional: true, kind: pathParam}},
+		call:   backupNow,
+	},
+	{
+		name:  "mostro-check",
+		about: "Look at every page and record of the database while trades go on, and say whether it is sound",
+		call:  checkStore,
 	},
 }
 

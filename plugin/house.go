@@ -34,6 +34,7 @@ type house struct {
 	escrow *escrow
 	payer  *payer
 	recon  *reconciler
+	copies *backups
 	book   *prices.Book
 	dest   *resolver
 	pool   *nostrio.Pool
@@ -92,6 +93,10 @@ func (h *house) open(ctx context.Context) error {
 		return err
 	}
 	h.payer = newPayer(h.node, h.log, parseVersion(h.self.Version), session, time.Now)
+	h.copies = &backups{
+		dir: filepath.Join(h.config.DataDir, "backups"), every: h.config.BackupEvery, keep: h.config.BackupKeep, log: h.log,
+		write: h.Engine.Backup, now: time.Now,
+	}
 	h.recon = newReconciler(h.Engine, h.escrow, h.payer, h.log, time.Now)
 	return h.openNostr()
 }
@@ -161,6 +166,7 @@ func (h *house) run(ctx context.Context) {
 	loop("outbox", func(ctx context.Context) error { return h.Dispatch(ctx, h.ports()) })
 	loop("holds", func(ctx context.Context) error { return h.escrow.Watch(ctx, h) })
 	loop("reconcile", h.recon.Run)
+	loop("backups", h.copies.Run)
 	loop("prices", h.book.Run)
 	loop("rates", h.publishRates)
 	loop("timer", h.timer)

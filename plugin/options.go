@@ -68,7 +68,9 @@ type Config struct {
 	PoW             int
 	PoWFirstContact int // at least PoW
 
-	DataDir string // absolute
+	DataDir     string        // absolute
+	BackupEvery time.Duration // 0: on the operator's word only
+	BackupKeep  int
 }
 
 // option is one row of the table. lightningd is told that every option is a string, whatever we make of it: it
@@ -88,6 +90,8 @@ var options = []option{
 	{"mostro-relays", defaultRelays, "Nostr relays to listen to and publish on, separated by commas", relays(func(c *Config) *[]string { return &c.Relays })},
 	{"mostro-nsec-file", "", "file with the exchange's Nostr key (nsec or hex), readable by you alone; without it the key is derived from the node's own secret", keyFile(func(c *Config) *string { return &c.NsecFile })},
 	{"mostro-data-dir", "", "directory of the exchange's database; `mostro` in lightningd's network directory if not given", text(4096, func(c *Config) *string { return &c.DataDir })},
+	{"mostro-backup-hours", "24", "time between two backups of the database, in `backups` in its directory, hours; 0 is none", span(time.Hour, 0, 8760, func(c *Config) *time.Duration { return &c.BackupEvery })},
+	{"mostro-backup-keep", "7", "how many of these backups are kept, the newest ones", number(1, 10_000, func(c *Config) *int { return &c.BackupKeep })},
 	{"mostro-name", "", "name in the exchange's public profile", text(100, func(c *Config) *string { return &c.Name })},
 	{"mostro-about", "", "what the public profile says about the exchange", text(1000, func(c *Config) *string { return &c.About })},
 	{"mostro-picture", "", "address of the profile's picture", webAddress(func(c *Config) *string { return &c.Picture })},

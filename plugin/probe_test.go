@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log"
+	"os"
 	"strings"
 	"sync"
 
@@ -90,6 +91,17 @@ func (p *probe) Story(id orders.OrderID) (orders.Story, bool, error) {
 
 func (p *probe) Reconcile(_ context.Context, repair bool) (reconciled, error) {
 	return newReconciled([]found{{finding: finding{What: "nothing is as it was", Action: "look", Alarm: true}, Hash: orders.Hash{1}}}, 7, repair), nil
+}
+
+func (p *probe) Backup(_ context.Context, path string) (backup, error) {
+	if path == "/taken" {
+		return backup{}, os.ErrExist
+	}
+	return backup{path, 1}, nil
+}
+
+func (p *probe) CheckStore(context.Context) (storeCheck, error) {
+	return storeCheck{Problems: []string{"a page is damaged"}, Orders: 1}, nil
 }
 
 func (p *probe) Hear(topic string, params json.RawMessage) {
