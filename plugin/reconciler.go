@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -77,6 +78,8 @@ func (r *reconciler) Pass(ctx context.Context, repair bool) (all []found, looked
 	}
 	all = append(all, others...)
 	r.remember(all)
+	// Work that somebody owes and that is not late is no finding.
+	all = slices.DeleteFunc(all, func(f found) bool { return f.Waits && f.Do == leave })
 	for i := range all {
 		if f := &all[i]; repair && !f.Waits && f.Do != leave {
 			f.Err = r.carryOut(ctx, f)
