@@ -325,6 +325,11 @@ func (s *step) viewOfPayout() *OrderView {
 func bookPaid(s *step) {
 	a := s.in.Act.(PayoutPaid)
 	s.o.Payout.InFlight, s.o.Payout.NextAt = false, 0
+	if a.Hash != s.o.Payout.Hash {
+		s.owe(&Alert{Text: fmt.Sprintf("order %s: it had been paid by %s already, which this store did not know: was it put back from a backup?",
+			s.o.ID, a.Hash)})
+		s.o.Payout.Hash, s.o.Payout.Invoice = a.Hash, ""
+	}
 	s.book(Paid, s.o.PaidOut().Msats(), a.Hash)
 	s.book(Routed, a.Fee, a.Hash)
 	s.book(Kept, s.hold.Held-s.o.PaidOut().Msats(), s.o.Hold)

@@ -143,7 +143,7 @@ const pendingPoll = 15 * time.Second
 //
 //	record says paid               → report it
 //	record says pending or unknown → wait
-//	record says nothing is alive   → not begun: mark, pay, look again
+//	record says nothing is alive   → not begun: look for other invoices of the order, mark, pay, look again
 //	                                 begun, and the call may still be running: wait
 //	                                 begun, and the call is over: this attempt has failed
 func (d *dispatcher) pay(ctx context.Context, r *Row, p *Pay) (bool, time.Duration, error) {
@@ -163,7 +163,33 @@ func (d *dispatcher) pay(ctx context.Context, r *Row, p *Pay) (bool, time.Durati
 	case p.Began != 0:
 		return false, min(pendingPoll, time.Duration(d.p.Payer.Patience())*time.Second), nil
 	}
+	if gone, wait, err := d.elsewhere(ctx, r, p); gone || wait > 0 || err != nil {
+		return gone, wait, err
+	}
 	return d.send(ctx, r, p)
+}
+
+// elsewhere finds a payment of the same order by another invoice, which an older store does not know of: the order was
+// paid after the backup was taken. One that has arrived is the payout; one that may still arrive is waited for.
+func (d *dispatcher) elsewhere(ctx context.Context, r *Row, p *Pay) (gone bool, wait time.Duration, err error) {
+	others, err := d.p.Payer.Claim(ctx, r.Order, p.Hash)
+	if err != nil {
+		return false, 0, fmt.Errorf("note payout %s at the node: %w", p.Hash, err)
+	}
+	for _, hash := range others {
+		rep, err := d.p.Payer.Ask(ctx, hash)
+		switch {
+		case err != nil:
+			return false, 0, fmt.Errorf("ask for payout %s: %w", hash, err)
+		case rep.State == PayDone && !rep.Preimage.Matches(hash):
+			return false, 0, fmt.Errorf("payout %s: the node's preimage does not match", hash)
+		case rep.State == PayDone:
+			return d.report(ctx, r, PayoutPaid{Hash: hash, Preimage: rep.Preimage, Fee: rep.Fee, Instead: p.Hash})
+		case rep.State != PayNever:
+			wait = pendingPoll
+		}
+	}
+	return false, wait, nil
 }
 
 // mayRun reports whether a call whose answer was lost may still send parts of the payment.

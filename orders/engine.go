@@ -384,7 +384,7 @@ func (s *step) current() bool {
 	case PayoutResolved:
 		return a.Destination == s.o.Payout.Destination && s.o.Payout.InFlight && s.o.Payout.Invoice == ""
 	case PayoutPaid:
-		return a.Hash == s.o.Payout.Hash
+		return a.Hash == s.o.Payout.Hash || !a.Instead.IsZero() && a.Instead == s.o.Payout.Hash
 	case PayoutFailed:
 		return a.Hash == s.o.Payout.Hash && s.o.Payout.InFlight
 	}

@@ -9,7 +9,9 @@ import (
 	"go/token"
 	"io"
 	"log/slog"
+	"maps"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -45,6 +47,7 @@ type world struct {
 	node  *fakeNode
 	deaf  bool // no relay takes anything
 	heeds func(Letter)
+	asked []Input // every message of a client, as relays keep them
 }
 
 const startTime = 1_767_225_600
@@ -149,6 +152,9 @@ func (p *trader) must(order OrderID, a Act) OrderID {
 
 func (w *world) do(in Input) Outcome {
 	w.t.Helper()
+	if !in.From.Trade.IsZero() {
+		w.asked = append(w.asked, in)
+	}
 	out, err := w.e.Do(w.t.Context(), in)
 	if err != nil {
 		w.t.Fatalf("%s: %v", in.Act.On(), err)
@@ -309,6 +315,7 @@ type fakeNode struct {
 	holds   map[Hash]*fakeHold
 	paid    map[Hash]*fakePay
 	labels  map[string]Hash
+	claims  map[OrderID][]Hash
 	sends   int
 	gives   []any // what destinations answer next: an *Invoice or an error
 	asked   int   // how often destinations were asked
@@ -327,7 +334,7 @@ type fakePay struct {
 }
 
 func newFakeNode() *fakeNode {
-	return &fakeNode{session: "1", holds: map[Hash]*fakeHold{}, paid: map[Hash]*fakePay{}, labels: map[string]Hash{}}
+	return &fakeNode{session: "1", holds: map[Hash]*fakeHold{}, paid: map[Hash]*fakePay{}, labels: map[string]Hash{}, claims: map[OrderID][]Hash{}}
 }
 
 func (n *fakeNode) Create(_ context.Context, h Hold, label, _ string, expiry int64) (string, error) {
@@ -384,6 +391,18 @@ func (n *fakeNode) Cancel(_ context.Context, h Hash) error {
 func (n *fakeNode) Session() string { return n.session }
 func (n *fakeNode) Patience() int64 { return 120 }
 
+func (n *fakeNode) Claim(_ context.Context, id OrderID, h Hash) (others []Hash, err error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.down {
+		return nil, errNodeDown
+	}
+	if !slices.Contains(n.claims[id], h) {
+		n.claims[id] = append(n.claims[id], h)
+	}
+	return slices.DeleteFunc(slices.Clone(n.claims[id]), func(c Hash) bool { return c == h }), nil
+}
+
 func (n *fakeNode) Ask(_ context.Context, h Hash) (PayReport, error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -404,6 +423,9 @@ func (n *fakeNode) Send(_ context.Context, p Pay, _ string) error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.sends++
+	if !slices.ContainsFunc(slices.Collect(maps.Values(n.claims)), func(c []Hash) bool { return slices.Contains(c, p.Hash) }) {
+		return fmt.Errorf("payout %s was not noted before it was sent", p.Hash)
+	}
 	f := n.paid[p.Hash]
 	switch {
 	case f == nil:

@@ -171,6 +171,7 @@ type (
 		Hash     Hash
 		Preimage Preimage
 		Fee      Msats // routing
+		Instead  Hash  // the payout that the store believed in, where the node had paid another invoice of the order
 	}
 	// PayoutFailed: this attempt cannot succeed any more. Fatal: nor can another one on the same invoice, or the
 	// destination will never give one. Hash is zero where there was no invoice yet.

@@ -58,6 +58,10 @@ func (e *PayError) Error() string { return e.Why }
 type Payer interface {
 	// Session names the present run of the node: a payment call cannot outlive it.
 	Session() string
+	// Claim notes at the node, not in our store, that the order is going to be paid by that hash, and returns all other
+	// hashes that were ever noted for the order. The note is durable when it returns nil; on an error it may or may not
+	// be there, and calling again is safe. It is what a store that was put back from a backup has forgotten.
+	Claim(ctx context.Context, order OrderID, hash Hash) (others []Hash, err error)
 	// Ask looks a payment up in the node's own record. It never pays.
 	Ask(ctx context.Context, hash Hash) (PayReport, error)
 	// Send asks the node to pay the invoice, at most p.MaxFee for routing, and waits for its answer. Nil: ask for the

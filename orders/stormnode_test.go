@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 )
 
@@ -13,6 +14,7 @@ import (
 // not done or done all the same, or be the last thing that the process sees. It keeps the books that the exchange's own
 // are held against, and complains when the exchange breaks a rule of money.
 type stormNode struct {
+	claims  map[OrderID][]Hash
 	rng     *rand.Rand
 	calm    bool // nothing fails any more
 	crash   func()
@@ -114,6 +116,17 @@ func (n *stormNode) Cancel(_ context.Context, hash Hash) error {
 
 func (n *stormNode) Session() string { return fmt.Sprint(n.session) }
 func (n *stormNode) Patience() int64 { return 120 }
+
+func (n *stormNode) Claim(_ context.Context, id OrderID, hash Hash) ([]Hash, error) {
+	done, err := n.call()
+	if done && !slices.Contains(n.claims[id], hash) {
+		if n.claims == nil {
+			n.claims = map[OrderID][]Hash{}
+		}
+		n.claims[id] = append(n.claims[id], hash)
+	}
+	return slices.DeleteFunc(slices.Clone(n.claims[id]), func(c Hash) bool { return c == hash }), err
+}
 
 func (n *stormNode) Ask(_ context.Context, hash Hash) (PayReport, error) {
 	if _, err := n.call(); err != nil {

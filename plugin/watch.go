@@ -150,6 +150,11 @@ func (e *escrow) judge(ctx context.Context, kind holdKind, height uint32, h orde
 		if !s.Proved {
 			return nil, nil // a word of the plugin, which may come before the node's
 		}
+		if h.State == orders.HoldOpen {
+			// The store is older than the node, or we were away: before it was settled it was accepted, and the trade
+			// goes on from there. The next look tells of the rest.
+			return orders.HoldIsAccepted{Hash: h.Hash, Held: max(s.Held, h.Amount), MinExpiry: s.MinExpiry}, nil
+		}
 		e.log.Error("a hold invoice was settled without the exchange", "hash", h.Hash.String(), "order", h.Order.String())
 		return orders.HoldIsSettled{Hash: h.Hash}, nil
 	case stateCanceled:
