@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime/debug"
 	"time"
 
 	"go.etcd.io/bbolt"
@@ -63,15 +64,40 @@ func Open(path string, key [32]byte, lockWait time.Duration) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open store: %w", err)
 	}
-	db, err := bbolt.Open(path, 0o600, &bbolt.Options{Timeout: lockWait, FreelistType: bbolt.FreelistMapType})
+	s := &Store{seal: seal}
+	err = soundly(func() error {
+		if err := inspect(path); err != nil {
+			return err
+		}
+		if s.db, err = bbolt.Open(path, 0o600, &bbolt.Options{Timeout: lockWait, FreelistType: bbolt.FreelistMapType}); err != nil {
+			return err
+		}
+		return errors.Join(s.migrate(), s.checkKey())
+	})
 	if err != nil {
-		return nil, fmt.Errorf("open store %s: %w", path, err)
-	}
-	s := &Store{db: db, seal: seal}
-	if err := errors.Join(s.migrate(), s.checkKey()); err != nil {
-		return nil, errors.Join(fmt.Errorf("open store %s: %w", path, err), db.Close())
+		err = fmt.Errorf("open store %s: %w", path, err)
+		if s.db != nil && !errors.Is(err, ErrDamaged) { // after a panic inside it, bbolt may hold a lock for ever
+			err = errors.Join(err, s.db.Close())
+		}
+		return nil, err
 	}
 	return s, nil
+}
+
+// soundly turns what bbolt does on a damaged page into an error: a panic, or a fault of the memory that the file is
+// mapped to, where it is shorter than it was. Our own faults go through.
+func soundly(fn func() error) (err error) {
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+	defer func() {
+		switch p := recover().(type) {
+		case nil:
+		case fault:
+			panic(p)
+		default:
+			err = damaged("%v", p)
+		}
+	}()
+	return fn()
 }
 
 var keyCheck = []byte("key-check")
@@ -107,11 +133,15 @@ func (s *Store) Size() (int64, error) {
 }
 
 func (s *Store) view(fn func(*tx) error) error {
-	return s.db.View(func(b *bbolt.Tx) error { return fn(&tx{b, s.seal}) })
+	return soundly(func() error {
+		return s.db.View(func(b *bbolt.Tx) error { return fn(&tx{b, s.seal}) })
+	})
 }
 
 func (s *Store) update(fn func(*tx) error) error {
-	return s.db.Update(func(b *bbolt.Tx) error { return fn(&tx{b, s.seal}) })
+	return soundly(func() error {
+		return s.db.Update(func(b *bbolt.Tx) error { return fn(&tx{b, s.seal}) })
+	})
 }
 
 // tx is one transaction. An index is written by the verb that writes what it indexes. Nothing that bbolt returned
