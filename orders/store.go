@@ -50,12 +50,18 @@ var ErrOtherKey = errors.New("the store's secrets do not open with this node's k
 type Store struct {
 	db   *bbolt.DB
 	seal cipher.AEAD
+
+	compactFrom int64 // bytes
 }
 
 // Open opens or creates the file (mode 0600), runs the migrations and returns the store. Preimages are kept encrypted
 // under key. A file in use by another process is an error after lockWait; ErrNewerStore and ErrOtherKey are returned
-// as they say.
+// as they say, and so is ErrDamaged. A file of mostly free pages is written anew.
 func Open(path string, key [32]byte, lockWait time.Duration) (*Store, error) {
+	return openStore(path, key, lockWait, compactFrom)
+}
+
+func openStore(path string, key [32]byte, lockWait time.Duration, compactFrom int64) (*Store, error) {
 	block, err := aes.NewCipher(key[:])
 	if err != nil {
 		return nil, fmt.Errorf("open store: %w", err)
@@ -64,15 +70,19 @@ func Open(path string, key [32]byte, lockWait time.Duration) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open store: %w", err)
 	}
-	s := &Store{seal: seal}
+	s := &Store{seal: seal, compactFrom: compactFrom}
+	options := &bbolt.Options{Timeout: lockWait, FreelistType: bbolt.FreelistMapType}
 	err = soundly(func() error {
 		if err := inspect(path); err != nil {
 			return err
 		}
-		if s.db, err = bbolt.Open(path, 0o600, &bbolt.Options{Timeout: lockWait, FreelistType: bbolt.FreelistMapType}); err != nil {
+		if s.db, err = bbolt.Open(path, 0o600, options); err != nil {
 			return err
 		}
-		return errors.Join(s.migrate(), s.checkKey())
+		if err := errors.Join(s.migrate(), s.checkKey()); err != nil || !s.wasteful() {
+			return err
+		}
+		return s.compact(options)
 	})
 	if err != nil {
 		err = fmt.Errorf("open store %s: %w", path, err)

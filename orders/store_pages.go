@@ -15,7 +15,7 @@ import (
 // endian ones.
 
 // ErrDamaged is returned by Open for a file that is cut off or has changed on the disk. A backup has to be put back.
-var ErrDamaged = errors.New("the database is damaged: stop the exchange, keep the file, and put the newest backup in its place (see the operator's guide)")
+var ErrDamaged = errors.New("the database is damaged: stop the exchange, keep the file, and put the newest backup in its place (see contrib/docs/operator.md)")
 
 const (
 	pageHeader   = 16
