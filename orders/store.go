@@ -73,7 +73,7 @@ func openStore(path string, key [32]byte, lockWait time.Duration, compactFrom in
 	s := &Store{seal: seal, compactFrom: compactFrom}
 	options := &bbolt.Options{Timeout: lockWait, FreelistType: bbolt.FreelistMapType}
 	err = soundly(func() error {
-		if err := inspect(path); err != nil {
+		if err := inspectSmall(path); err != nil {
 			return err
 		}
 		if s.db, err = bbolt.Open(path, 0o600, options); err != nil {
@@ -92,6 +92,17 @@ func openStore(path string, key [32]byte, lockWait time.Duration, compactFrom in
 		return nil, err
 	}
 	return s, nil
+}
+
+// inspectUpTo bounds the file that every start looks at page by page: some tens of milliseconds. The whole of a larger one
+// is looked at by Check, on demand; a damaged page that is met before that is an error of what met it.
+const inspectUpTo = 64 << 20
+
+func inspectSmall(path string) error {
+	if fi, err := os.Stat(path); err == nil && fi.Size() > inspectUpTo {
+		return nil
+	}
+	return inspect(path)
 }
 
 // soundly turns what bbolt does on a damaged page into an error: a panic, or a fault of the memory that the file is
