@@ -1,6 +1,9 @@
 package orders
 
-import "testing"
+import (
+	"encoding/json"
+	"testing"
+)
 
 // trade is one order and its people. Steps of a trade that goes well are methods; to walks as far as a status.
 type trade struct {
@@ -153,4 +156,13 @@ func tradeIn(t *testing.T, s Status) (*world, OrderID, map[string]*trader) {
 	w := newWorld(t)
 	tr := w.newTrade(Sell).to(s)
 	return w, tr.id, map[string]*trader{"maker": tr.maker, "taker": tr.taker, "stranger": w.trader("stranger")}
+}
+
+func asJSON(t *testing.T, v any) string {
+	t.Helper()
+	b, err := json.MarshalIndent(v, "", "  ")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
 }
