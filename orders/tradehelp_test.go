@@ -111,7 +111,9 @@ func (tr *trade) to(s Status) *trade {
 		tr.to(FiatSent).lose()
 		return tr
 	}
-	tr.take()
+	if w.order(tr.id).Status == Pending {
+		tr.take()
+	}
 	return tr.toward(s)
 }
 
