@@ -312,14 +312,7 @@ func (w *walk) sound(name string, x *tx) {
 		return
 	}
 	bad := func(format string, args ...any) { w.t.Errorf("%s: %s", name, fmt.Sprintf(format, args...)) }
-	x.each(ordersBucket, nil, func(k, _ []byte) bool {
-		if o, ok := x.order(OrderID(k)); ok {
-			x.checkOrder(o, bad)
-		}
-		return true
-	})
-	x.checkIndexes(bad)
-	x.checkHolds(bad)
+	x.checkAll(bad)
 }
 
 // repeat: the same message once more is answered from the record.
