@@ -108,7 +108,7 @@ func (s *storm) checkSums() {
 		for _, err := range []error{
 			same("locked, and settled or refunded", sum[Locked], sum[Settled]+sum[Refunded]),
 			same("settled, and paid, kept or owed", sum[Settled], sum[Paid]+sum[Kept]+sum[Owed]),
-			same("payouts in the books and at the node", Msats(min(sum[Paid], 1)), Msats(done[id])),
+			same("payouts in the books and at the node", min(sum[Paid], 1), Msats(done[id])),
 			atLeast("settled in the books, and at the node", sum[Settled], settled[id]),
 		} {
 			if err != nil {
