@@ -2,6 +2,7 @@ package orders
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"flag"
 	"fmt"
@@ -351,16 +352,20 @@ func (w *world) dump() (sum uint64) {
 func fingerprint(t *tx, except ...[]byte) uint64 {
 	var h maphash.Hash
 	h.SetSeed(fingerprints)
+	all := make([]byte, 0, 1<<16)
 	for _, name := range allBuckets {
 		if slices.ContainsFunc(except, func(b []byte) bool { return bytes.Equal(b, name) }) {
 			continue
 		}
+		all = append(all[:0], name...)
 		t.each(name, nil, func(k, v []byte) bool {
-			for _, part := range [][]byte{name, number(uint64(len(k))), k, number(uint64(len(v))), v} {
-				h.Write(part)
-			}
+			all = binary.AppendUvarint(all, uint64(len(k)))
+			all = append(all, k...)
+			all = binary.AppendUvarint(all, uint64(len(v)))
+			all = append(all, v...)
 			return true
 		})
+		h.Write(all)
 	}
 	return h.Sum64()
 }
