@@ -131,8 +131,10 @@ func (tr *trade) takeRange(slice int64) {
 func (tr *trade) toward(s Status) *trade {
 	w := tr.w
 	w.t.Helper()
-	for w.order(tr.id).Status != s {
+	for range 20 {
 		switch w.order(tr.id).Status {
+		case s:
+			return tr
 		case WaitingBuyerInvoice:
 			tr.addInvoice()
 		case WaitingPayment:
@@ -149,7 +151,8 @@ func (tr *trade) toward(s Status) *trade {
 			w.t.Fatalf("no way to %s: order is %s", s, w.order(tr.id).Status)
 		}
 	}
-	return tr
+	w.t.Fatalf("order stays %s on its way to %s", w.order(tr.id).Status, s)
+	return nil
 }
 
 // tradeIn makes a world with a sell order in that status.
