@@ -31,6 +31,7 @@ RACE ?= $(if $(shell command -v "$$($(GO) env CC)" 2>/dev/null),-race)
 test: ## all tests, with the race detector where it can be had, end to end on the simulated node
 	$(GO) vet ./...
 	$(GO) test $(RACE) -timeout 15m ./...
+	@$(GO) test -count=1 -run '^TestEveryInputInEveryStatus$$' -v ./orders | grep -o 'life cycle rows covered: .*'
 
 regtest: build ## the same scenarios on real bitcoind and lightningd, where they are in PATH
 	$(GO) run ./contrib/scenario/cmd/regtest -bin $(BIN)

@@ -127,7 +127,7 @@ func (r *relay) session(ctx context.Context) error {
 func (r *relay) dial(ctx context.Context) (*websocket.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, dialLimit)
 	defer cancel()
-	conn, _, err := websocket.Dial(ctx, r.url, &websocket.DialOptions{HTTPClient: r.pool.client})
+	conn, _, err := websocket.Dial(ctx, r.url, &websocket.DialOptions{HTTPClient: r.pool.client}) //nolint:bodyclose // "You never need to close resp.Body yourself" (package websocket)
 	if err != nil {
 		return nil, fmt.Errorf("dial: %w", err)
 	}

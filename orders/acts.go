@@ -155,8 +155,10 @@ func tellMakerOfTaker(s *step) {
 	s.say(s.o.SideOf(true), a, withPeer(PeerView{Standing: s.standing(s.facts.taker)}))
 }
 
-// showHold hands the invoice to the seller and tells the buyer to wait. Only the taker is waiting for an answer.
+// showHold hands the invoice to the seller, whose time begins now, and tells the buyer to wait. Only the taker is
+// waiting for an answer.
 func showHold(s *step) {
+	s.o.TakenAt = s.in.At
 	if s.o.Kind == Sell {
 		tellMakerOfTaker(s)
 	}

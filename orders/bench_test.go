@@ -3,26 +3,20 @@ package orders
 import (
 	"encoding/binary"
 	"fmt"
-	"io"
 	"log/slog"
 	"path/filepath"
 	"runtime"
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"go.etcd.io/bbolt"
 )
 
 func benchEngine(b *testing.B) *Engine {
 	b.Helper()
-	st, err := Open(filepath.Join(b.TempDir(), "orders.db"), [32]byte{1}, time.Second)
-	if err != nil {
-		b.Fatal(err)
-	}
-	e, err := NewEngine(st, DefaultRules(), slog.New(slog.NewTextHandler(io.Discard, nil)))
-	if err != nil {
-		b.Fatal(err)
-	}
-	b.Cleanup(func() { e.Close(); st.Close() })
+	e := openEngine(b, filepath.Join(b.TempDir(), "orders.db"))
+	b.Cleanup(func() { e.Close(); e.store.Close() })
 	return e
 }
 
@@ -83,26 +77,23 @@ func BenchmarkEngineRepeat(b *testing.B) {
 func BenchmarkStart(b *testing.B) {
 	path := filepath.Join(b.TempDir(), "orders.db")
 	fillStore(b, path, 100_000)
-	b.ResetTimer()
-	for range b.N {
-		st, err := Open(path, [32]byte{1}, time.Second)
-		if err != nil {
-			b.Fatal(err)
-		}
-		e, err := NewEngine(st, DefaultRules(), slog.New(slog.NewTextHandler(io.Discard, nil)))
-		if err != nil {
-			b.Fatal(err)
-		}
+	benchStart(b, path)
+}
+
+// benchStart measures the time until the engine takes an input, and what it keeps in memory.
+func benchStart(b *testing.B, path string) {
+	for b.Loop() {
+		e := openEngine(b, path)
 		b.StopTimer()
 		var m runtime.MemStats
 		runtime.GC()
 		runtime.ReadMemStats(&m)
 		b.ReportMetric(float64(m.HeapInuse)/1e6, "heap-MB")
-		if size, err := st.Size(); err == nil {
+		if size, err := e.store.Size(); err == nil {
 			b.ReportMetric(float64(size)/1e6, "file-MB")
 		}
 		e.Close()
-		st.Close()
+		e.store.Close()
 		b.StartTimer()
 	}
 }
@@ -110,23 +101,38 @@ func BenchmarkStart(b *testing.B) {
 // fillStore writes finished orders with everything that a trade leaves behind.
 func fillStore(b *testing.B, path string, n int) {
 	b.Helper()
-	st, err := Open(path, [32]byte{1}, time.Second)
+	fill(b, path, n, func(t *tx, s Seed, i int) { finished(t, s, i%1000 == 0) })
+}
+
+// fill makes a store by n pieces of work, many to a commit, and packs it: pages that were freed on the way would be
+// written with each later commit.
+func fill(b *testing.B, path string, n int, each func(t *tx, s Seed, i int)) {
+	b.Helper()
+	st, err := Open(path+".loose", [32]byte{1}, time.Second)
 	if err != nil {
 		b.Fatal(err)
 	}
 	defer st.Close()
 	for from := 0; from < n; from += 5000 {
 		err := st.update(func(t *tx) error {
-			for i := from; i < from+5000; i++ {
+			for i := from; i < min(n, from+5000); i++ {
 				var s Seed
 				binary.BigEndian.PutUint64(s[:], uint64(i))
-				finished(t, s, i%1000 == 0)
+				each(t, s, i)
 			}
 			return nil
 		})
 		if err != nil {
 			b.Fatal(err)
 		}
+	}
+	packed, err := bbolt.Open(path, 0o600, nil)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer packed.Close()
+	if err := bbolt.Compact(packed, st.db, 1<<20); err != nil {
+		b.Fatal(err)
 	}
 }
 
@@ -152,4 +158,88 @@ func finished(t *tx, s Seed, open bool) {
 	for range 4 {
 		t.addEntry(o.ID, Entry{At: startTime, What: Paid, Msats: 10_000_000, Hash: pre.Hash()})
 	}
+}
+
+// fillBook fills a store with pending orders, each of an identity of its own.
+func fillBook(b *testing.B, path string, n int) {
+	b.Helper()
+	fill(b, path, n, func(t *tx, s Seed, _ int) {
+		o := &Order{
+			ID: newOrderID(s), Kind: Sell, Status: Pending, Amount: 10_000, Fees: Fees{Seller: 60},
+			Maker: Party{Trade: s.Derive("m"), Identity: s.Derive("mi"), Way: Direct},
+			Fiat:  Fiat{Code: "EUR", Amount: 10}, PaymentMethod: "SEPA", Published: startTime,
+			CreatedAt: startTime, ExpiresAt: startTime + 86400, Deadline: startTime + 86400,
+		}
+		t.putOrder(o)
+		t.addHistory(o.ID, Transition{At: startTime, To: Pending, On: OnNewOrder, Input: o.ID.String()})
+	})
+}
+
+// BenchmarkBookStart opens a store with 100 000 orders on the book.
+func BenchmarkBookStart(b *testing.B) {
+	path := filepath.Join(b.TempDir(), "orders.db")
+	fillBook(b, path, 100_000)
+	benchStart(b, path)
+}
+
+// BenchmarkNewOrder puts one more order on books of different length. It must cost the same.
+func BenchmarkNewOrder(b *testing.B) {
+	for _, n := range []int{0, 1000, 100_000} {
+		b.Run(fmt.Sprintf("book=%d", n), func(b *testing.B) {
+			path := filepath.Join(b.TempDir(), "orders.db")
+			fillBook(b, path, n)
+			e := openEngine(b, path)
+			defer func() { e.Close(); e.store.Close() }()
+			e.store.db.NoSync = true // the disk is the same for all
+			i := uint64(1 << 40)
+			for b.Loop() {
+				i++
+				if out, err := e.Do(b.Context(), benchInput(i)); err != nil || out.Reason != "" {
+					b.Fatal(out, err)
+				}
+			}
+		})
+	}
+}
+
+// BenchmarkRestore answers restore-session of an identity with 1000 trades, 25 of which go on.
+func BenchmarkRestore(b *testing.B) {
+	path := filepath.Join(b.TempDir(), "orders.db")
+	who := PubKey{1}
+	fill(b, path, 1000, func(t *tx, s Seed, i int) {
+		o := &Order{
+			ID: newOrderID(s), Kind: Sell, Status: Success, Amount: 10_000, CreatedAt: startTime + int64(i),
+			Maker: Party{Trade: s.Derive("m"), Identity: who, Way: Direct},
+			Fiat:  Fiat{Code: "EUR", Amount: 10}, PaymentMethod: "SEPA",
+		}
+		if i%40 == 0 {
+			o.Status = Active
+		}
+		t.putOrder(o)
+	})
+	e := openEngine(b, path)
+	defer func() { e.Close(); e.store.Close() }()
+	e.store.db.NoSync = true
+	i := uint64(1 << 40)
+	for b.Loop() {
+		i++
+		in := benchInput(i)
+		in.Act, in.From.Identity = AskRestore{}, who
+		if out, err := e.Do(b.Context(), in); err != nil || out.Reason != "" {
+			b.Fatal(out, err)
+		}
+	}
+}
+
+func openEngine(b *testing.B, path string) *Engine {
+	b.Helper()
+	st, err := Open(path, [32]byte{1}, time.Second)
+	if err != nil {
+		b.Fatal(err)
+	}
+	e, err := NewEngine(st, DefaultRules(), slog.New(slog.DiscardHandler))
+	if err != nil {
+		b.Fatal(err)
+	}
+	return e
 }

@@ -159,7 +159,7 @@ func notExpired(s *step) error {
 // notOwn: nobody trades with himself, under another trade key either.
 func notOwn(s *step) error {
 	f, m := s.in.From, s.o.Maker
-	if f.Trade == m.Trade || f.Identity == m.Identity || f.Trade == m.Identity {
+	if f.Trade == m.Trade || f.Identity == m.Identity || f.Trade == m.Identity || f.Identity == m.Trade {
 		return InvalidPubkey
 	}
 	return nil

@@ -49,7 +49,6 @@ type stormPay struct {
 	goes      int64
 	ends      int64
 	succeeds  bool
-	isTaken   bool // given to the exchange
 	completed int
 }
 

@@ -1,6 +1,9 @@
 package orders
 
-import "testing"
+import (
+	"encoding/json"
+	"testing"
+)
 
 // trade is one order and its people. Steps of a trade that goes well are methods; to walks as far as a status.
 type trade struct {
@@ -108,7 +111,9 @@ func (tr *trade) to(s Status) *trade {
 		tr.to(FiatSent).lose()
 		return tr
 	}
-	tr.take()
+	if w.order(tr.id).Status == Pending {
+		tr.take()
+	}
 	return tr.toward(s)
 }
 
@@ -126,8 +131,10 @@ func (tr *trade) takeRange(slice int64) {
 func (tr *trade) toward(s Status) *trade {
 	w := tr.w
 	w.t.Helper()
-	for w.order(tr.id).Status != s {
+	for range 20 {
 		switch w.order(tr.id).Status {
+		case s:
+			return tr
 		case WaitingBuyerInvoice:
 			tr.addInvoice()
 		case WaitingPayment:
@@ -144,7 +151,8 @@ func (tr *trade) toward(s Status) *trade {
 			w.t.Fatalf("no way to %s: order is %s", s, w.order(tr.id).Status)
 		}
 	}
-	return tr
+	w.t.Fatalf("order stays %s on its way to %s", w.order(tr.id).Status, s)
+	return nil
 }
 
 // tradeIn makes a world with a sell order in that status.
@@ -153,4 +161,13 @@ func tradeIn(t *testing.T, s Status) (*world, OrderID, map[string]*trader) {
 	w := newWorld(t)
 	tr := w.newTrade(Sell).to(s)
 	return w, tr.id, map[string]*trader{"maker": tr.maker, "taker": tr.taker, "stranger": w.trader("stranger")}
+}
+
+func asJSON(t *testing.T, v any) string {
+	t.Helper()
+	b, err := json.MarshalIndent(v, "", "  ")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
 }

@@ -32,6 +32,13 @@ type relayState struct {
 	Connected bool   `json:"connected"`
 }
 
+// priceState is one source of prices as we see it now.
+type priceState struct {
+	Source  string `json:"source"`
+	Working bool   `json:"working"`
+	Error   string `json:"error,omitempty"`
+}
+
 // overview is the result of mostro-info. Empty warnings are left out.
 type overview struct {
 	Version       string         `json:"version"`
@@ -51,9 +58,12 @@ type overview struct {
 	Orders        map[string]int `json:"orders"` // status → how many
 	Held          orders.Msats   `json:"held_msat"`
 	Outbox        int            `json:"outbox"` // effects that still have to leave
+	Prices        []priceState   `json:"prices"`
+	Currencies    int            `json:"currencies"` // that have a fresh price
 	StartedAt     int64          `json:"started_at"`
 	WarningEscrow string         `json:"warning_escrow,omitempty"`
 	WarningRelays string         `json:"warning_relays,omitempty"`
+	WarningPrices string         `json:"warning_prices,omitempty"`
 	WarningSync   string         `json:"warning_sync,omitempty"`
 }
 

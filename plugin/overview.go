@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"strings"
+	"time"
 
 	"github.com/mostro-cln/mostro/orders"
 )
@@ -23,6 +24,7 @@ func (h *house) Overview(ctx context.Context) (overview, error) {
 	o.WarningSync = strings.TrimSpace(info.BitcoindSync + " " + info.LightningdSync)
 	h.lookAtHolds(ctx, &o)
 	h.lookAtRelays(&o)
+	h.lookAtPrices(&o)
 	return o, h.lookAtStore(&o)
 }
 
@@ -67,6 +69,21 @@ func (h *house) lookAtRelays(o *overview) {
 	}
 	if connected == 0 {
 		o.WarningRelays = "no relay is connected: nobody can reach this exchange"
+	}
+}
+
+func (h *house) lookAtPrices(o *overview) {
+	o.Prices = []priceState{}
+	for _, s := range h.book.Status() {
+		p := priceState{Source: s.ID, Working: s.Failures == 0 && !s.Last.IsZero()}
+		if s.Problem != nil {
+			p.Error = cleanLine(s.Problem.Error())
+		}
+		o.Prices = append(o.Prices, p)
+	}
+	o.Currencies = len(h.book.Available(time.Now()))
+	if o.Currencies == 0 {
+		o.WarningPrices = "no price is fresh: orders at the market price are refused"
 	}
 }
 

@@ -294,18 +294,8 @@ func (r *Real) bothKilled(ctx context.Context, w *World) error {
 
 // buyerAway: the sats are the buyer's from the release on, and reach him when his node is back.
 func (r *Real) buyerAway(ctx context.Context, w *World) error {
-	d, err := w.NewDeal(ctx, orders.Sell, Amount, orders.Direct)
+	d, err := r.releasedToNobody(ctx, w)
 	if err != nil {
-		return err
-	}
-	if err := d.PlayUntil(ctx, "pay fiat"); err != nil {
-		return err
-	}
-	w.say("fate", "kills the buyer's node")
-	if err := r.buyer.kill(ctx); err != nil {
-		return err
-	}
-	if err := d.Release(ctx); err != nil {
 		return err
 	}
 	err = until(ctx, "an attempt to pay the buyer has failed", func() (bool, error) {
@@ -329,20 +319,26 @@ func (r *Real) buyerAway(ctx context.Context, w *World) error {
 	return d.Settled(ctx)
 }
 
-// buyerElsewhere: no attempt finds a route, the buyer is asked for another invoice, and that one is paid.
-func (r *Real) buyerElsewhere(ctx context.Context, w *World) error {
+// releasedToNobody is a trade whose sats are released while the buyer's node is down.
+func (r *Real) releasedToNobody(ctx context.Context, w *World) (*Deal, error) {
 	d, err := w.NewDeal(ctx, orders.Sell, Amount, orders.Direct)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if err := d.PlayUntil(ctx, "pay fiat"); err != nil {
-		return err
+		return nil, err
 	}
 	w.say("fate", "kills the buyer's node")
 	if err := r.buyer.kill(ctx); err != nil {
-		return err
+		return nil, err
 	}
-	if err := d.Release(ctx); err != nil {
+	return d, d.Release(ctx)
+}
+
+// buyerElsewhere: no attempt finds a route, the buyer is asked for another invoice, and that one is paid.
+func (r *Real) buyerElsewhere(ctx context.Context, w *World) error {
+	d, err := r.releasedToNobody(ctx, w)
+	if err != nil {
 		return err
 	}
 	if _, err := d.Buyer.expect(ctx, d.purchase, nostrio.ActPaymentFailed); err != nil {

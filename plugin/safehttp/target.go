@@ -59,6 +59,9 @@ func (c *Client) judge(raw string) (target, error) {
 	}
 	u.Fragment, u.RawFragment = "", ""
 	u.Host = strings.ToLower(u.Host)
+	if len(u.String()) > maxURL { // escaped, as it will be sent
+		return refuse("too long")
+	}
 	return t, nil
 }
 

@@ -96,6 +96,7 @@ func FuzzJudge(f *testing.F) {
 	for _, s := range []string{
 		"https://pay.example.com/.well-known/lnurlp/alice", "http://" + onion + "/x", "https://a.b:1/?q=%zz#f", "https://[::1]/",
 		"https://127.0.0.1%2eexample.com/x", "https://user@example.com", "https://example.com:/", `https://example.com\@10.0.0.1/`,
+		"https://a.b/" + strings.Repeat("\x84", maxURL/2), // three times as long when it is escaped
 	} {
 		f.Add(s)
 	}
