@@ -384,7 +384,13 @@ func TestSimReconcileCancelsStrangers(t *testing.T) {
 func TestSimReconcileByCommand(t *testing.T) {
 	s := startSim(t)
 	var made holdMade
-	s.call("holdinvoice", map[string]any{"amount_msat": 1000, "label": "mostro/by-hand", "description": "x", "cltv": 200}, &made)
+	for _, label := range []string{"mostro/by-hand", "mostro/by-hand-too"} { // the pass at the start may take the first one
+		s.call("holdinvoice", map[string]any{"amount_msat": 1000, "label": label, "description": "x", "cltv": 200}, &made)
+		var r reconciled
+		if s.call("mostro-reconcile", nil, &r); len(r.Findings) > 0 {
+			break
+		}
+	}
 	for _, c := range []struct {
 		params any
 		found  int
