@@ -15,21 +15,6 @@ func TestAReportThatChangedNothingIsNotRemembered(t *testing.T) {
 		w.pass(86_400)
 		w.want(tr.id, Expired)
 	})
-	t.Run("the end of an escrow, when the buyer gives his invoice after it", func(t *testing.T) {
-		w := newWorld(t)
-		tr := w.newTrade(Buy).to(WaitingBuyerInvoice)
-		ending := EscrowEnding{Hash: w.order(tr.id).Hold, Height: 970}
-		w.report(ending)
-		if w.order(tr.id).Status == WaitingBuyerInvoice {
-			tr.addInvoice()
-			w.report(ending)
-		}
-		for hash, h := range w.node.holds {
-			if h.state != HoldCanceled {
-				t.Errorf("hold %s is %s with no blocks left", hash, h.state)
-			}
-		}
-	})
 	t.Run("two attempts that are due in the same second, by a clock that was put back", func(t *testing.T) {
 		w := newWorld(t)
 		tr := w.newTrade(Sell).to(SettledHoldInvoice)
@@ -41,7 +26,7 @@ func TestAReportThatChangedNothingIsNotRemembered(t *testing.T) {
 	})
 }
 
-// A holder may settle by itself near an expiry. The buyer is paid when the seller releases all the same.
+// A holder may settle by itself near an expiry. Without a release the money is the seller's.
 func TestAHoldThatTheNodeSettledByItself(t *testing.T) {
 	settles := func(tr *trade) {
 		hash := tr.w.order(tr.id).Hold
@@ -61,17 +46,6 @@ func TestAHoldThatTheNodeSettledByItself(t *testing.T) {
 		}
 		return sum
 	}
-	t.Run("is paid out when the seller releases", func(t *testing.T) {
-		w := newWorld(t)
-		tr := w.newTrade(Sell).to(FiatSent)
-		settles(tr)
-		w.want(tr.id, FiatSent)
-		tr.release()
-		w.want(tr.id, SettledHoldInvoice)
-		w.pass(60)
-		w.pass(60)
-		w.want(tr.id, Success)
-	})
 	t.Run("is owed to the seller when both cancel", func(t *testing.T) {
 		w := newWorld(t)
 		tr := w.newTrade(Sell).to(Active)
