@@ -146,6 +146,19 @@ func (s *sim) pay(wallet, bolt11 string, parts int) {
 	s.call("sim-wallet-pay", map[string]any{"wallet": wallet, "bolt11": bolt11, "parts": parts}, nil)
 }
 
+// accepted has a new seller pay a hold in so many parts, and waits until its escrow is accepted.
+func (s *sim) accepted(e *escrow, parts int) (orders.Hold, *book) {
+	s.t.Helper()
+	s.call("sim-wallet-new", []any{"seller", "1000000sat"}, nil)
+	h := testHold(1)
+	b := newBook(h)
+	s.pay("seller", create(s.t, e, h), parts)
+	if !eventually(s.t, func() bool { look(s.t, e, b); return b.state(h.Hash) == orders.HoldAccepted }) {
+		s.t.Fatal("never accepted")
+	}
+	return h, b
+}
+
 func TestSimOptionsMethodsAndRestartOfTheExchange(t *testing.T) {
 	s := startSim(t)
 	var info overview
@@ -247,13 +260,7 @@ func TestSimEscrowFromInvoiceToProof(t *testing.T) {
 func TestSimEscrowOutlivesTheNode(t *testing.T) {
 	s := startSim(t)
 	e := s.escrow()
-	s.call("sim-wallet-new", []any{"seller", "1000000sat"}, nil)
-	h := testHold(1)
-	b := newBook(h)
-	s.pay("seller", create(t, e, h), 2)
-	if !eventually(t, func() bool { look(t, e, b); return b.state(h.Hash) == orders.HoldAccepted }) {
-		t.Fatal("never accepted")
-	}
+	h, _ := s.accepted(e, 2)
 	s.Kill()
 	s.start()
 	e = s.escrow()
@@ -267,13 +274,7 @@ func TestSimEscrowOutlivesTheNode(t *testing.T) {
 func TestSimEscrowOutlivesTheHolder(t *testing.T) {
 	s := startSim(t)
 	e := s.escrow()
-	s.call("sim-wallet-new", []any{"seller", "1000000sat"}, nil)
-	h := testHold(1)
-	b := newBook(h)
-	s.pay("seller", create(t, e, h), 1)
-	if !eventually(t, func() bool { look(t, e, b); return b.state(h.Hash) == orders.HoldAccepted }) {
-		t.Fatal("never accepted")
-	}
+	h, _ := s.accepted(e, 1)
 	if err := s.KillPlugin(t.Context(), s.cfg.Plugins[0].Path); err != nil {
 		t.Fatal(err)
 	}
@@ -293,13 +294,7 @@ func TestSimEscrowOutlivesTheHolder(t *testing.T) {
 func TestSimEscrowEndsBeforeTheChainDoes(t *testing.T) {
 	s := startSim(t)
 	e := s.escrow()
-	s.call("sim-wallet-new", []any{"seller", "1000000sat"}, nil)
-	h := testHold(1)
-	b := newBook(h)
-	s.pay("seller", create(t, e, h), 1)
-	if !eventually(t, func() bool { look(t, e, b); return b.state(h.Hash) == orders.HoldAccepted }) {
-		t.Fatal("never accepted")
-	}
+	h, b := s.accepted(e, 1)
 	<-b.acts
 	s.Mine(b.hold(h.Hash).MinExpiry - forceAt - s.Height())
 	look(t, e, b)
