@@ -140,12 +140,13 @@ func TestGuardHoldsADecidedSettleToTheLastBlock(t *testing.T) {
 	g.note(Topic, marshaled(map[string]any{Topic: StateNote{Hash: pre.Hash(), State: Settling}}))
 	h := n.pay(pre, 50_000_000, 50_000_000, 41)
 	m := n.ask(h)
+	k, err := readCall(m.ID, m.Params)
 	for _, step := range []struct {
 		left Height
 		due  bool
 	}{{30, false}, {20, false}, {1, false}, {0, true}} {
 		g.height = h.Expiry - step.left
-		if got := g.refuseDue(m); got != step.due || (h.Result != "") != step.due {
+		if got := g.refuseDue(orphan{h.Hash, k, err}); got != step.due || (h.Result != "") != step.due {
 			t.Errorf("%d blocks left: %v %q", step.left, got, h.Result)
 		}
 	}
