@@ -61,6 +61,7 @@ type Holder struct {
 	quiet   bool          // no notifications: the guard has no topic of its own
 	late    bool          // loaded into a running node: whatever was held before is gone
 	about   string        // our version
+	decide  func(Invoice, offer, situation) verdict
 
 	jobs  jobs
 	begin func() // makes the jobs, once
@@ -112,6 +113,7 @@ func newHolder(c Config) *Holder {
 	h := &Holder{
 		log: c.Log, node: c.Node, out: c.Out, vault: c.Vault, clock: c.Clock, limits: c.Limits,
 		late: c.Late, about: c.Version, keepFor: c.Keep,
+		decide:    decide,
 		seal:      &seal{node: c.Node, clock: c.Clock},
 		begun:     c.Clock.Now(),
 		since:     c.Clock.Elapsed(),
