@@ -42,7 +42,7 @@ func (s *sim) checkAnswer(p *simProc, m clnio.Message) {
 	if h.said != "" && h.said != result && !late {
 		s.breach("%s: %s/%d was answered with %s, now with %s", h.hold.label, h.ch.name, h.id, h.said, result)
 	}
-	h.said = result
+	h.said, h.told = result, true
 	if result == "resolve" {
 		s.checkResolve(p, h)
 		return
@@ -128,6 +128,9 @@ func (s *sim) checkState(p *simProc, d *simHold, now State) {
 		s.breach("%s: %s is announced and not on disk", d.label, now)
 		return
 	}
+	if now == Settled && d.taken() < d.amount {
+		s.breach("%s: settle proved, but the node has taken %d of %d msat", d.label, d.taken(), d.amount)
+	}
 	if now != Accepted {
 		return
 	}
@@ -156,7 +159,7 @@ const graceSteps = 2
 func (s *sim) checkDeadlines() {
 	for _, h := range s.held() {
 		left := int64(h.expiry) - int64(s.seen)
-		if h.at == nil || !s.clean || s.seen < s.height || left > int64(Floors.CancelAt) {
+		if h.at == nil || h.told || !s.clean || s.seen < s.height || left > int64(Floors.CancelAt) {
 			continue
 		}
 		inv := s.onDisk(h.at, h.hold)
@@ -191,6 +194,10 @@ func (s *sim) checkEnd() {
 			s.breach("%s: ended as %s", d.label, v.State)
 		}
 		s.counts[string(v.State)]++
+		if v.State == Lost {
+			s.counts["lost with both plugins dead"] += b2i(d.abandoned)
+			s.counts["lost to the chain"] += b2i(!d.abandoned)
+		}
 		if d.preimage && in < d.amount && !d.harmed() {
 			s.breach("%s: the preimage is out, and %d of %d msat came in", d.label, in, d.amount)
 		}
@@ -206,6 +213,13 @@ func (s *sim) checkEnd() {
 			s.breach("%s: %s/%d is still held", h.hold.label, h.ch.name, h.id)
 		}
 	}
+}
+
+func b2i(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
 }
 
 // harmed says that the world took parts of the payment away.

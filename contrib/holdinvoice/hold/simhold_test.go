@@ -19,18 +19,17 @@ type simHold struct {
 	expiry int64 // seconds
 	htlcs  []*simHTLC
 
-	bolt11     string
-	want       string // settle, cancel or nothing
-	asked      bool   // for that, with success or without
-	decided    string // settle or cancel, when the plugin took it
-	tooLate    bool   // the plugin refused: no time, or another state
-	accepted   bool   // the plugin said so
-	said       State  // the last that it said
-	preimage   bool   // it left a plugin
-	proved     bool   // the plugin said that a settle is proved
-	abandoned  bool   // both plugins were dead at once
-	created    bool
-	refundedAt Height
+	bolt11    string
+	want      string // settle, cancel or nothing
+	asked     bool   // for that, with success or without
+	decided   string // settle or cancel, when the plugin took it
+	tooLate   bool   // the plugin refused: no time, or another state
+	accepted  bool   // the plugin said so
+	said      State  // the last that it said
+	preimage  bool   // it left a plugin
+	proved    bool   // the plugin said that a settle is proved
+	abandoned bool   // both plugins were dead at once
+	created   bool
 }
 
 // over says that the plugin may answer as it likes.
@@ -112,6 +111,7 @@ func (d *simHold) decide() (done bool) {
 		return true
 	}
 	d.asked = true
+	left, fresh := d.blocksLeft()
 	params := map[string]any{"payment_hash": d.pre.Hash()}
 	raw, err := d.s.call("holdinvoice"+d.want, params)
 	d.s.tell("%s: %s: %v", d.label, d.want, err)
@@ -129,8 +129,27 @@ func (d *simHold) decide() (done bool) {
 		return false
 	}
 	d.decided = d.want
+	if fresh && d.want == "settle" && left < int64(Floors.SettleMin) {
+		d.s.breach("%s: a settle began %d blocks before the expiry", d.label, left)
+	}
 	d.hear(raw)
 	return true
+}
+
+// blocksLeft is what the stored payment has left, and whether nothing was decided about it.
+func (d *simHold) blocksLeft() (left int64, fresh bool) {
+	p := d.s.holder
+	if p == nil {
+		p = d.s.guard
+	}
+	if p == nil {
+		return 0, false
+	}
+	inv := d.s.onDisk(p, d)
+	if inv == nil || inv.State != Accepted {
+		return 0, false
+	}
+	return int64(inv.MinExpiry()) - int64(d.s.height), true
 }
 
 // look asks where it stands.
@@ -163,8 +182,12 @@ func (d *simHold) hear(raw json.RawMessage) (v view) {
 			s.breach("%s: settle proved, but the node has taken %d of %d msat", d.label, got, d.amount)
 		}
 	case v.State == Canceled && v.Confirmed:
-		if h := d.waiting(); h != nil && h.at == nil {
-			s.breach("%s: cancel confirmed, but %s/%d is held", d.label, h.ch.name, h.id)
+		for _, part := range v.HTLCs {
+			for _, h := range d.htlcs {
+				if h.id == part.ID && h.ch.name == part.Scid && h.state == stateHeld && h.ch.state == "CHANNELD_NORMAL" {
+					s.breach("%s: cancel confirmed, but %s/%d is held", d.label, h.ch.name, h.id)
+				}
+			}
 		}
 	}
 	if v.Proof >= proofBooked && s.income[d.pre.Hash()] < d.amount {

@@ -62,6 +62,7 @@ type simHTLC struct {
 	at      *simProc
 	due     int  // clean steps since it should have been answered
 	hurt    bool // its channel went to the chain
+	told    bool // this call was answered; the node may not have read it yet
 }
 
 type simMove struct {

@@ -331,7 +331,7 @@ func (s *sim) ask(h *simHTLC) {
 func (s *sim) put(h *simHTLC, p *simProc) {
 	delete(s.calls, h.call)
 	s.serial++
-	h.call, h.at, h.due = fmt.Sprintf(`"cln:htlc_accepted#%d"`, s.serial), p, 0
+	h.call, h.at, h.due, h.told = fmt.Sprintf(`"cln:htlc_accepted#%d"`, s.serial), p, 0, false
 	s.calls[h.call] = h
 	id, params := json.RawMessage(h.call), s.params(h)
 	if p.h != nil {
@@ -353,7 +353,7 @@ func (s *sim) next(h *simHTLC, from *simProc) {
 			s.breach("%s: the node was paid by itself", h.hold.label)
 		}
 	}
-	if h.hold.accepted && !h.hold.over() && (from == nil || from.dead) {
+	if h.hold.accepted && (from == nil || from.dead) {
 		s.tell("%s: given back, no plugin is there", h.hold.label)
 		h.hold.abandoned = true
 	}
@@ -497,13 +497,19 @@ func (s *sim) tick() {
 // call runs a command of the holder as a caller of the node does.
 func (s *sim) call(method string, params any) (raw json.RawMessage, err error) {
 	err = clnio.Errorf(clnio.CodePluginTerminated, "plugin is gone")
-	if s.holder == nil {
+	p, run := s.holder, (func(context.Context, string, json.RawMessage) (json.RawMessage, error))(nil)
+	switch {
+	case p != nil:
+		run = p.h.Call
+	case s.guard != nil && s.guard.g.holder() != nil && (method == "holdinvoicesettle" || method == "holdinvoicecancel"):
+		p, run, method = s.guard, s.guard.g.Call, "holdguard-"+method[len("holdinvoice"):]
+		s.counts["commands of the guard"]++
+	default:
 		return nil, err
 	}
-	p := s.holder
 	var out json.RawMessage
 	var fault error
-	s.do(func() { out, fault = p.h.Call(simCtx, method, marshaled(params)) })
+	s.do(func() { out, fault = run(simCtx, method, marshaled(params)) })
 	if p.dead {
 		return nil, err // the answer died with it
 	}
