@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-
-	"github.com/mostro-cln/mostro/plugin/clnio"
 )
 
 // simHold is one hold invoice as its caller and its payer see it, and what was said of it.
@@ -115,17 +113,15 @@ func (d *simHold) decide() (done bool) {
 	params := map[string]any{"payment_hash": d.pre.Hash()}
 	raw, err := d.s.call("holdinvoice"+d.want, params)
 	d.s.tell("%s: %s: %v", d.label, d.want, err)
-	var told *clnio.Error
+	switch code(err) {
+	case codeWrongState, codeTooLate:
+		d.tooLate = true
+		return true
+	case codeNotFound:
+		d.s.breach("%s: the plugin does not know it", d.label)
+		return true
+	}
 	if err != nil {
-		told, _ = err.(*clnio.Error)
-		if told != nil && (told.Code == codeWrongState || told.Code == codeTooLate) {
-			d.tooLate = true
-			return true
-		}
-		if told != nil && told.Code == codeNotFound {
-			d.s.breach("%s: the plugin does not know it", d.label)
-			return true
-		}
 		return false
 	}
 	d.decided = d.want
@@ -158,7 +154,7 @@ func (d *simHold) look() (v view) {
 		return v
 	}
 	raw, err := d.s.call("holdinvoicelookup", []Hash{d.pre.Hash()})
-	if told, _ := err.(*clnio.Error); told != nil && told.Code == codeNotFound {
+	if code(err) == codeNotFound {
 		d.s.breach("%s: the plugin does not know it", d.label)
 	}
 	if err == nil {

@@ -47,22 +47,22 @@ type simChan struct {
 
 // simHTLC is one incoming HTLC.
 type simHTLC struct {
-	hold    *simHold
-	ch      *simChan
-	id      uint64
-	amount  Msat
-	expiry  Height
-	onion   map[string]any
-	forged  string // what is wrong with it, if anything
-	left    int64  // blocks to its expiry when it came
-	state   string
-	result  string // as the node took it: resolve, fail
-	said    string // as it left a plugin, taken or not
-	call    string // id of the hook call that waits
-	at      *simProc
-	due     int  // clean steps since it should have been answered
-	hurt    bool // its channel went to the chain
-	told    bool // this call was answered; the node may not have read it yet
+	hold   *simHold
+	ch     *simChan
+	id     uint64
+	amount Msat
+	expiry Height
+	onion  map[string]any
+	forged string // what is wrong with it, if anything
+	left   int64  // blocks to its expiry when it came
+	state  string
+	result string // as the node took it: resolve, fail
+	said   string // as it left a plugin, taken or not
+	call   string // id of the hook call that waits
+	at     *simProc
+	due    int  // clean steps since it should have been answered
+	hurt   bool // its channel went to the chain
+	told   bool // this call was answered; the node may not have read it yet
 }
 
 type simMove struct {
