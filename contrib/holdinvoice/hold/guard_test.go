@@ -186,3 +186,31 @@ func TestReadNoteTakesEveryShape(t *testing.T) {
 		}
 	}
 }
+
+// A guard that could not ask yet does not know whose payment it is asked for; the holder may
+// have died at this very moment.
+func TestGuardHoldsEverythingUntilItKnowsWhatIsAlive(t *testing.T) {
+	ctx, n := t.Context(), newFakeNode(t)
+	ours, stranger := Preimage{1}, Preimage{2}
+	n.store[datastoreRoot+"/"+ours.Hash().String()] = string(Accepted)
+	n.broken["listdatastore"] = clnio.Errorf(-5, "not yet")
+	clock := &handClock{}
+	g := NewGuard(ctx, GuardConfig{Log: silent, Node: n, Out: n, Clock: clock, Open: func() (*Store, error) {
+		return nil, os.ErrPermission
+	}})
+	a, b := n.pay(ours, 1000, 1000, 60), n.pay(stranger, 1000, 1000, 60)
+	for _, h := range []*fakeHTLC{a, b} {
+		m := n.ask(h)
+		g.HTLC(m.ID, m.Params)
+	}
+	g.Step(ctx)
+	if a.Result != "" || b.Result != "" {
+		t.Fatalf("before it knows: ours %q, the stranger's %q", a.Result, b.Result)
+	}
+	delete(n.broken, "listdatastore")
+	clock.pass(tickTime)
+	g.Step(ctx)
+	if a.Result != "" || b.Result != "continue" {
+		t.Errorf("when it knows: ours %q, the stranger's %q", a.Result, b.Result)
+	}
+}

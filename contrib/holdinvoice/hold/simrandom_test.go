@@ -261,7 +261,7 @@ func (s *sim) explain(seed uint64, tail int) string {
 // Holds of every kind in a world that goes wrong all the time.
 func TestRandomHolds(t *testing.T) {
 	seeds := 40
-	if testing.Short() {
+	if testing.Short() || simShare > 1 {
 		seeds = 10
 	}
 	if *simSeeds > 0 {

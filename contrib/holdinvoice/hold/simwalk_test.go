@@ -1,11 +1,14 @@
 package hold
 
 import (
+	"flag"
 	"fmt"
 	"strings"
 	"testing"
 	"time"
 )
+
+var simWalk = flag.Bool("sim.walk", false, "try every way to go on after a death at every boundary")
 
 // invite makes a hold for the simulation; nobody has heard of it yet.
 func (s *sim) invite(n int, seed uint64, want string, amount Msat, cltv Height, expiry int64) *simHold {
@@ -165,7 +168,8 @@ func runWalk(t *testing.T, at int, kind faultKind, what death) (s *sim, where st
 // Every commit, every command of the node and everything that is said to it, one by one: it
 // fails and is not done, fails and is done, the process dies before it or after it; and after
 // a death the node dies with it, or stops because of it, or goes on with the guard. The end
-// must be that of the undisturbed run.
+// must be that of the undisturbed run. The three ways to go on after a death take turns, or
+// are all tried with -sim.walk.
 func TestCrashWalk(t *testing.T) {
 	s, _ := runWalk(t, 0, fine, guardTakes)
 	want, points := s.outcomes(), s.points
@@ -179,10 +183,11 @@ func TestCrashWalk(t *testing.T) {
 	}
 	deaths := []string{"the guard takes over", "the node dies with it", "the node stops then"}
 	runs, failed, met := 0, 0, map[string]int{}
-	for at := 1; at <= points; at++ {
+	for at := 1; at <= points; at += simShare {
 		for kind := notDone; kind < faultKinds; kind++ {
 			for what := guardTakes; what <= nodeNext; what++ {
-				if kind < dieBefore && what != guardTakes {
+				turn := *simWalk || what == death(at+int(kind))%(nodeNext+1)
+				if kind < dieBefore && what != guardTakes || kind >= dieBefore && !turn {
 					continue
 				}
 				s, where := runWalk(t, at, kind, what)

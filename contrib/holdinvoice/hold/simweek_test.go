@@ -21,7 +21,7 @@ type weekDay struct {
 // A week with a steady stream of holds, of which nothing stays but the tombs: memory and the
 // file are on the last day what they were when the first records were pruned.
 func TestWeekOfHoldsLeavesNothing(t *testing.T) {
-	holds := 1500
+	holds := 1500 / simShare
 	if *simWeek > 0 {
 		holds = *simWeek
 	}
