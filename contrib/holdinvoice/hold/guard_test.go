@@ -155,6 +155,7 @@ func TestGuardHoldsADecidedSettleToTheLastBlock(t *testing.T) {
 func TestGuardForgetsWhatIsOver(t *testing.T) {
 	n := newFakeNode(t)
 	g := newGuard(GuardConfig{Log: newLog(n), Out: n})
+	g.listed = true
 	pre := Preimage{1}
 	for _, s := range []State{Open, Accepted, Canceling, Canceled} {
 		g.note(Topic, marshaled(map[string]any{Topic: StateNote{Hash: pre.Hash(), State: s}}))
