@@ -18,3 +18,6 @@
 //
 // All processes together count, and also those that were started again, so an order is obeyed once.
 package failpoint
+
+// Variable is the environment variable that names the directory.
+const Variable = "MOSTRO_FAILPOINTS"

@@ -12,9 +12,6 @@ import (
 	"syscall"
 )
 
-// Variable is the environment variable that names the directory.
-const Variable = "MOSTRO_FAILPOINTS"
-
 var (
 	dir     = os.Getenv(Variable)
 	program = filepath.Base(os.Args[0])
