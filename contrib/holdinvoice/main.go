@@ -11,7 +11,7 @@ import (
 )
 
 func main() {
-	os.Exit(run(context.Background(), os.Args[0], os.Stdin, takeStdout(), os.Stderr))
+	os.Exit(run(context.Background(), os.Args[0], os.Stdin, marked(takeStdout()), os.Stderr))
 }
 
 // takeStdout keeps the node's pipe for ourselves. Whatever else prints goes to stderr: one
