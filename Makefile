@@ -38,7 +38,10 @@ crashwalk: ## kill our processes at every point at which something can get lost,
 	$(GO) test -count=1 -timeout 90m -parallel 8 -run '^TestCrashWalk$$' -v ./contrib/scenario -walk | grep -v '^=== '
 
 regtest: build ## the same scenarios on real bitcoind and lightningd, where they are in PATH
-	$(GO) run ./contrib/scenario/cmd/regtest -bin $(BIN)
+	CGO_ENABLED=0 $(GO) build -tags failpoints -o $(BIN)/crash/mostro ./plugin
+	CGO_ENABLED=0 $(GO) build -tags failpoints -o $(BIN)/crash/holdinvoice ./contrib/holdinvoice
+	cp -f $(BIN)/crash/holdinvoice $(BIN)/crash/holdinvoice-guard
+	$(GO) run ./contrib/scenario/cmd/regtest -bin $(BIN) -crash $(BIN)/crash
 
 interop: build ## trade with mostro-cli over nostr-rs-relay, where they are in PATH
 	$(GO) run ./contrib/scenario/cmd/interop -bin $(BIN)
