@@ -29,8 +29,15 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-func binaries(t *testing.T) Binaries { t.Helper(); return built.once(t) }
+func binaries(t *testing.T) Binaries {
+	t.Helper()
+	if raceDetector() {
+		return built.once(t, "-race")
+	}
+	return built.once(t)
+}
 
+// crashBinaries are without the race detector: they are started hundreds of times.
 func crashBinaries(t *testing.T) Binaries {
 	t.Helper()
 	return builtForCrashes.once(t, "-tags=failpoints")
@@ -44,7 +51,7 @@ type build struct {
 	err  error
 }
 
-func (b *build) once(t *testing.T, more ...string) Binaries {
+func (b *build) once(t *testing.T, flags ...string) Binaries {
 	t.Helper()
 	b.made.Do(func() {
 		b.dir, b.err = os.MkdirTemp("", "mostro-bin")
@@ -53,11 +60,8 @@ func (b *build) once(t *testing.T, more ...string) Binaries {
 		}
 		b.bin = BinariesIn(b.dir)
 		for path, pkg := range map[string]string{b.bin.Mostro: "../../plugin", b.bin.Holdinvoice: "../holdinvoice", b.bin.Guard: "../holdinvoice"} {
-			args := append([]string{"build", "-o", path}, more...)
-			if raceDetector() {
-				args = append(args, "-race")
-			}
-			if out, err := exec.Command("go", append(args, pkg)...).CombinedOutput(); err != nil {
+			args := slices.Concat([]string{"build", "-o", path}, flags, []string{pkg})
+			if out, err := exec.Command("go", args...).CombinedOutput(); err != nil {
 				b.err = fmt.Errorf("build %s: %w\n%s", pkg, err, out)
 			}
 		}

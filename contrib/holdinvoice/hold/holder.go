@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/mostro-cln/mostro/orders/failpoint"
 	"github.com/mostro-cln/mostro/plugin/clnio"
 )
 
@@ -229,12 +230,14 @@ func (h *Holder) save(c *contract, next Invoice) error {
 	if next.State.Final() && next.EndedAt == 0 {
 		next.EndedAt = h.clock.Now().Unix()
 	}
+	failpoint.Hit("before", "commit", string(next.State))
 	stored, err := h.vault.Put(next)
 	if err != nil {
 		c.doubt = true
 		h.log.Error("invoice cannot be stored", "hash", c.hash, "state", next.State, "err", err)
 		return err
 	}
+	failpoint.Hit("after", "commit", string(next.State))
 	c.inv = stored
 	if stored.FirstAt != first {
 		c.partsAt = h.clock.Elapsed()
