@@ -7,15 +7,13 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-
-	"go.etcd.io/bbolt"
 )
 
 // Backup writes the store as of one commit, in the file's own format, and returns the number of bytes. Trades go on
 // meanwhile: it reads in a transaction of its own.
 func (s *Store) Backup(w io.Writer) (n int64, err error) {
-	err = s.db.View(func(b *bbolt.Tx) error {
-		n, err = b.WriteTo(w)
+	err = s.view(func(t *tx) error {
+		n, err = t.b.WriteTo(unhurried{s, w})
 		return err
 	})
 	if err != nil {
@@ -64,6 +62,19 @@ type untilDone struct {
 func (u untilDone) Write(b []byte) (int, error) {
 	if err := u.ctx.Err(); err != nil {
 		return 0, err
+	}
+	return u.w.Write(b)
+}
+
+// unhurried is a writer that fails where the store wants its readers gone.
+type unhurried struct {
+	s *Store
+	w io.Writer
+}
+
+func (u unhurried) Write(b []byte) (int, error) {
+	if u.s.hurry.Load() {
+		return 0, errors.New("a commit has failed meanwhile; try again")
 	}
 	return u.w.Write(b)
 }

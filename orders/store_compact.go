@@ -26,8 +26,8 @@ func (s *Store) wasteful() bool {
 // compact copies everything to a new file beside the store, which then takes its name in one step. If the process dies
 // before that, the store is as it was, and the next start writes the new file again; it has no name that anybody opens.
 // The store is open when compact returns nil. With an error, it is open if s.db is not nil.
-func (s *Store) compact(options *bbolt.Options) error {
-	path := s.db.Path()
+func (s *Store) compact() error {
+	path := s.path
 	fresh := path + ".compact"
 	if err := os.Remove(fresh); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return fmt.Errorf("compact: %w", err)
@@ -41,7 +41,7 @@ func (s *Store) compact(options *bbolt.Options) error {
 	}
 	old := s.db
 	s.db = nil
-	db, err := bbolt.Open(path, 0o600, options)
+	db, err := bbolt.Open(path, 0o600, s.options())
 	if err := errors.Join(err, old.Close()); err != nil {
 		return fmt.Errorf("open the compacted store: %w", err)
 	}
