@@ -18,7 +18,7 @@ func (e *Engine) certain() error {
 		return fmt.Errorf("%w: read the database again: %w", ErrNotDone, err)
 	}
 	e.doubt = false
-	e.log.Warn("the database says again what it holds")
+	e.log.Warn("the database can be read again")
 	return nil
 }
 
@@ -41,19 +41,16 @@ func (e *Engine) reload() error {
 	return nil
 }
 
-// note remembers how the last commit went, and tells the operator when that changes.
+// note remembers how the last commit went.
 func (e *Engine) note(err error) {
-	if errors.Is(err, ErrInDoubt) {
-		e.doubt = true
-	}
 	if err == nil {
-		if e.trouble.Swap(nil) != nil {
-			e.log.Warn("the database can be written again")
-		}
+		e.trouble.Store(nil)
 		return
 	}
-	if e.trouble.Swap(&err) == nil {
-		e.log.Error("the database cannot be written; what was not done is tried again", "err", err)
+	e.trouble.Store(&err)
+	if errors.Is(err, ErrInDoubt) {
+		e.doubt = true
+		e.log.Error("nothing goes on until the database can be read again", "err", err)
 	}
 }
 
@@ -65,5 +62,6 @@ func (e *Engine) Trouble() error {
 	return nil
 }
 
-// unwritten reports whether an error is one of the store, which concerns everything that is to be done.
-func unwritten(err error) bool { return errors.Is(err, ErrNotDone) || errors.Is(err, ErrInDoubt) }
+// Unwritten reports whether an error is one of the store, which concerns everything that is to be done: trying again later
+// is right, and safe.
+func Unwritten(err error) bool { return errors.Is(err, ErrNotDone) || errors.Is(err, ErrInDoubt) }

@@ -201,7 +201,7 @@ func (d *dispatcher) carry(ctx context.Context, k laneKey, r *Row, more bool, tr
 	if err != nil && ctx.Err() == nil {
 		wait = max(wait, backoff(tries))
 		level := slog.LevelWarn
-		if unwritten(err) { // the engine has said so once
+		if Unwritten(err) { // one word on that is enough, and not ours
 			level = slog.LevelDebug
 		}
 		d.e.log.Log(ctx, level, "owed, will try again", "order", r.Order.String(), "effect", effectKind(r.Effect), "in", wait.String(), "tries", tries+1, "err", err)

@@ -63,7 +63,9 @@ type Store struct {
 	commit      func(commit func() error) error // nil: nothing stands between us and the disk
 	lockWait    time.Duration
 	noSync      bool
-	compactFrom int64 // bytes
+	compactFrom int64        // bytes
+	reserved    atomic.Int64 // where the room ends that was asked for
+	uncompacted error
 }
 
 // StoreOptions change how a store writes. The zero value is normal use; the rest is for simulations and tests.
@@ -109,8 +111,8 @@ func OpenWith(path string, key [32]byte, lockWait time.Duration, o StoreOptions)
 			return err
 		}
 		if s.wasteful() {
-			if err := s.compact(); err != nil {
-				return err
+			if s.uncompacted = s.compact(); s.uncompacted != nil && s.db == nil {
+				return s.uncompacted
 			}
 		}
 		s.file, err = os.Stat(path)
@@ -181,6 +183,9 @@ func (s *Store) checkKey() error {
 		return b.Bucket(metaBucket).Put(keyCheck, s.seal.Seal(nil, nonce, keyCheck, nil))
 	})
 }
+
+// Uncompacted is why a file of mostly free pages was left as it is; nil if it was not.
+func (s *Store) Uncompacted() error { return s.uncompacted }
 
 // Close waits for open transactions and closes the file.
 func (s *Store) Close() error {

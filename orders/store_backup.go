@@ -22,6 +22,9 @@ func (s *Store) Backup(w io.Writer) (n int64, err error) {
 	return n, nil
 }
 
+// UnfinishedBackups is the pattern of files that Backup leaves in a directory if the process dies meanwhile.
+const UnfinishedBackups = ".backup-*"
+
 // Backup writes a backup to a new file, mode 0600, and returns its size. The file has its name only when all of it is
 // on disk; one of that name that exists is kept and is an error (os.ErrExist). A directory that is missing is made.
 func (e *Engine) Backup(ctx context.Context, path string) (size int64, err error) {
@@ -32,7 +35,7 @@ func (e *Engine) Backup(ctx context.Context, path string) (size int64, err error
 	if _, err := os.Lstat(path); err == nil {
 		return 0, fmt.Errorf("back up to %s: %w", path, os.ErrExist)
 	}
-	f, err := os.CreateTemp(dir, ".backup-*") // mode 0600
+	f, err := os.CreateTemp(dir, UnfinishedBackups) // mode 0600
 	if err != nil {
 		return 0, fmt.Errorf("back up: %w", err)
 	}

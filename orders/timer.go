@@ -26,7 +26,7 @@ func (e *Engine) Tick(ctx context.Context, now int64, seed func() Seed) error {
 			if ctx.Err() != nil {
 				return ctx.Err()
 			}
-			if unwritten(err) { // nor will the others be
+			if Unwritten(err) { // nor will the others be
 				return err
 			}
 			e.log.Error("deadline", "order", id.String(), "err", err)
