@@ -102,6 +102,8 @@ func (d *disk) judge(ctx context.Context, full bool) (why string) {
 	return ""
 }
 
+var errNoRoom = errors.New("no room on the disk")
+
 // fits is nil where a file of that size can be made without want for the database.
 func (d *disk) fits(path string, size int64) error {
 	if strings.HasPrefix(path, d.dir+string(filepath.Separator)) {
@@ -119,7 +121,7 @@ func (d *disk) fits(path string, size int64) error {
 		return nil
 	}
 	if err == nil && free < size {
-		err = fmt.Errorf("%s has %d MiB free, and %d are wanted", dir, free/mib, size/mib+1)
+		err = fmt.Errorf("%w: %s has %d MiB free, and %d are wanted", errNoRoom, dir, free/mib, size/mib+1)
 	}
 	return err
 }
