@@ -3,6 +3,7 @@ package scenario
 import (
 	"context"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -88,6 +89,12 @@ func newWorld(t *testing.T) (*World, *Sim) {
 // newWorldWith has more relays beside the first, which it returns.
 func newWorldWith(t *testing.T, more ...string) (*World, *Sim, *relay.Server) {
 	t.Helper()
+	return newWorldSet(t, nil, more...)
+}
+
+// newWorldSet also sets options of the exchange.
+func newWorldSet(t *testing.T, options map[string]any, more ...string) (*World, *Sim, *relay.Server) {
+	t.Helper()
 	bin := binaries(t)
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()
@@ -108,10 +115,12 @@ func newWorldWith(t *testing.T, more ...string) (*World, *Sim, *relay.Server) {
 		t.Fatal(err)
 	}
 	t.Cleanup(market.Close)
-	sim, err := NewSim(ctx, SimConfig{Dir: dir, Bin: bin, Log: log, Options: map[string]any{
+	all := map[string]any{
 		"mostro-relays": strings.Join(append(more, srv.URL), ","), "mostro-expiration-seconds": fmt.Sprint(WaitingSeconds),
 		"mostro-price-sources": market.Option(),
-	}})
+	}
+	maps.Copy(all, options)
+	sim, err := NewSim(ctx, SimConfig{Dir: dir, Bin: bin, Log: log, Options: all})
 	t.Cleanup(func() {
 		if sim != nil {
 			sim.Close()
