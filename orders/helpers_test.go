@@ -43,6 +43,7 @@ type world struct {
 	said  []Letter
 	book  []Announcement
 	notes []RatingNote
+	cases []DisputeNote
 	quote *Quote
 	node  *fakeNode
 	deaf  bool // no relay takes anything
@@ -52,9 +53,13 @@ type world struct {
 
 const startTime = 1_767_225_600
 
+// serverKey is the server's own identity.
+var serverKey = PubKey{0: 0xad, 31: 1}
+
 func newWorld(t testing.TB, change ...func(*Rules)) *world {
 	t.Helper()
 	w := &world{t: t, path: filepath.Join(t.TempDir(), "orders.db"), now: startTime, rules: DefaultRules()}
+	w.rules.Admins = []PubKey{serverKey}
 	for _, c := range change {
 		c(&w.rules)
 	}
@@ -257,6 +262,19 @@ func (w *world) Rate(_ context.Context, r RatingNote) error {
 	return nil
 }
 
+func (w *world) Dispute(_ context.Context, n DisputeNote) error {
+	if w.deaf {
+		return errNodeDown
+	}
+	for _, old := range w.cases {
+		if old.Dispute == n.Dispute && n.Stamp <= old.Stamp {
+			w.t.Errorf("created_at of the dispute event does not rise: %d after %d", n.Stamp, old.Stamp)
+		}
+	}
+	w.cases = append(w.cases, n)
+	return nil
+}
+
 func (w *world) Announce(_ context.Context, a Announcement) error {
 	if w.deaf {
 		return errNodeDown
@@ -311,6 +329,7 @@ var (
 type fakeNode struct {
 	mu      sync.Mutex
 	down    bool
+	stuck   map[Hash]bool // holds that it cannot settle now
 	session string
 	holds   map[Hash]*fakeHold
 	paid    map[Hash]*fakePay
@@ -334,7 +353,7 @@ type fakePay struct {
 }
 
 func newFakeNode() *fakeNode {
-	return &fakeNode{session: "1", holds: map[Hash]*fakeHold{}, paid: map[Hash]*fakePay{}, labels: map[string]Hash{}, claims: map[OrderID][]Hash{}}
+	return &fakeNode{session: "1", stuck: map[Hash]bool{}, holds: map[Hash]*fakeHold{}, paid: map[Hash]*fakePay{}, labels: map[string]Hash{}, claims: map[OrderID][]Hash{}}
 }
 
 func (n *fakeNode) Create(_ context.Context, h Hold, label, _ string, expiry int64) (string, error) {
@@ -358,7 +377,7 @@ func (n *fakeNode) Settle(_ context.Context, h Hold) error {
 	defer n.mu.Unlock()
 	f := n.holds[h.Hash]
 	switch {
-	case n.down:
+	case n.down, n.stuck[h.Hash]:
 		return errNodeDown
 	case f == nil || f.state == HoldCanceled:
 		return ErrHoldCanceled

@@ -71,7 +71,7 @@ func newStorm(t *testing.T, seed uint64) *storm {
 	}
 	s.sea = &stormNode{
 		rng: s.rng, crash: s.crash, wrong: s.wrong, bill: s.bill, secrets: s.secrets, holds: map[Hash]*stormHold{},
-		pays: map[Hash]*stormPay{}, told: map[OrderID]bool{}, letters: map[Seed]string{}, stamps: map[OrderID]Announcement{},
+		pays: map[Hash]*stormPay{}, told: map[OrderID]bool{}, letters: map[Seed]string{}, stamps: map[OrderID]Announcement{}, cases: map[DisputeID]DisputeNote{},
 	}
 	for i := range 5 {
 		s.people = append(s.people, &person{identity: s.freshKey(), private: i%3 == 2})

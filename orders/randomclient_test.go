@@ -220,7 +220,7 @@ func (s *storm) anything(o *Order) Act {
 	case 9:
 		return AskLastIndex{}
 	case 10:
-		return Other{Action: "dispute", Reason: InvalidAction}
+		return Other{Action: "add-bond-invoice", Reason: InvalidAction}
 	}
 	return TakeSell{}
 }
