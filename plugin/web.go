@@ -56,15 +56,6 @@ func (h *house) relayProxy() string {
 	return "socks5h://" + h.config.Proxy
 }
 
-// CurrencyRate asks the node's currencyrate plugin what one bitcoin costs (Core Lightning docs, lightning-currencyrate).
-func (n *Node) CurrencyRate(ctx context.Context, code string) (float64, error) {
-	var r struct {
-		Rate float64 `json:"rate"`
-	}
-	err := n.read(ctx, "currencyrate", map[string]any{"currency": code}, &r)
-	return r.Rate, err
-}
-
 // quote is the price that an input may need: of the currency that a new order names, or of the order that is taken.
 func (h *house) quote(in orders.Input) *orders.Quote {
 	var code string

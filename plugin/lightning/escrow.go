@@ -1,6 +1,7 @@
-package main
+package lightning
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -21,8 +22,7 @@ const (
 )
 
 const (
-	// proofWait is how long one call waits for the proof of a settle or cancel; the dispatcher then calls again.
-	// proofPause is the time between two looks.
+	// proofWait is the usual EscrowConfig.ProofWait. proofPause is the time between two looks.
 	proofWait  = 30 * time.Second
 	proofPause = 250 * time.Millisecond
 	// refusedAfter is how long a settle of the Rust plugin must have left no trace before it counts as refused by the
@@ -30,12 +30,23 @@ const (
 	refusedAfter = 90 * time.Second
 )
 
-// escrow is orders.Escrow over the node's hold plugin.
-type escrow struct {
+// EscrowConfig says how long a hold invoice lives.
+type EscrowConfig struct {
+	TradeTime time.Duration // how long the sats can stay locked
+	HoldCLTV  uint32        // min_final_cltv_expiry of a hold invoice, blocks
+	// ProofWait is how long one call waits for the proof of a settle or cancel, which the dispatcher then calls again;
+	// negative: one look. 0 is 30 seconds.
+	ProofWait time.Duration
+	// Lookups is how many invoices are looked up at once; 0 is 8.
+	Lookups int
+}
+
+// Escrow is orders.Escrow over the node's hold plugin.
+type Escrow struct {
 	plugin *holdPlugin
 	node   *Node
 	log    *slog.Logger
-	config Config
+	config EscrowConfig
 	now    func() time.Time
 	wait   time.Duration // proofWait
 	pause  time.Duration // proofPause
@@ -51,9 +62,9 @@ type escrow struct {
 	first  sync.Once
 }
 
-func newEscrow(n *Node, log *slog.Logger, c Config, now func() time.Time) *escrow {
-	return &escrow{
-		plugin: &holdPlugin{node: n, log: log}, node: n, log: log, config: c, now: now, wait: proofWait, pause: proofPause,
+func NewEscrow(n *Node, log *slog.Logger, c EscrowConfig, now func() time.Time) *Escrow {
+	return &Escrow{
+		plugin: &holdPlugin{node: n, log: log}, node: n, log: log, config: c, now: now, wait: cmp.Or(c.ProofWait, proofWait), pause: proofPause,
 		ready: errors.New("the node was not asked yet"), gone: map[orders.Hash]time.Time{}, lapsed: map[orders.Hash]time.Time{},
 		warned: map[orders.Hash]bool{}, pokes: make(chan orders.Hash, 256),
 		looked: make(chan struct{}),
@@ -62,14 +73,27 @@ func newEscrow(n *Node, log *slog.Logger, c Config, now func() time.Time) *escro
 
 // Ready says why no new escrow can be made: no hold plugin, or a node that is behind the chain. New orders and takes
 // are refused then, trades under way go on.
-func (e *escrow) Ready() error {
+func (e *Escrow) Ready() error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return e.ready
 }
 
+// Look compares the node's hold invoices with the book once, as Watch does again and again.
+func (e *Escrow) Look(ctx context.Context, book Book) (HoldKind, error) {
+	kind, height, err := e.Check(ctx)
+	if err == nil {
+		e.pass(ctx, book, kind, height)
+		e.first.Do(func() { close(e.looked) })
+	}
+	return kind, err
+}
+
+// Kind returns the hold plugin that the node has, or an error without one.
+func (e *Escrow) Kind(ctx context.Context) (HoldKind, error) { return e.plugin.Kind(ctx) }
+
 // Check asks the node anew whether escrows can be made, keeps the answer for Ready, and returns the height.
-func (e *escrow) Check(ctx context.Context) (kind holdKind, height uint32, err error) {
+func (e *Escrow) Check(ctx context.Context) (kind HoldKind, height uint32, err error) {
 	info, err := e.node.GetInfo(ctx)
 	if err == nil && !info.Synced() {
 		err = errors.New("the node is not in step with the chain: " + info.BitcoindSync + info.LightningdSync)
@@ -92,7 +116,7 @@ func (e *escrow) Check(ctx context.Context) (kind holdKind, height uint32, err e
 }
 
 // Create implements orders.Escrow.
-func (e *escrow) Create(ctx context.Context, h orders.Hold, label, description string, expiry int64) (string, error) {
+func (e *Escrow) Create(ctx context.Context, h orders.Hold, label, description string, expiry int64) (string, error) {
 	if !h.Preimage.Matches(h.Hash) {
 		return "", fmt.Errorf("create hold %s: preimage of another hash", h.Hash)
 	}
@@ -100,7 +124,7 @@ func (e *escrow) Create(ctx context.Context, h orders.Hold, label, description s
 	if err != nil {
 		return "", fmt.Errorf("create hold %s: %w", h.Hash, err)
 	}
-	if kind == holdRust {
+	if kind == HoldRust {
 		// This plugin settles or drops a hold when the invoice expires, so it must outlive the trade.
 		expiry = max(expiry, int64(2*e.config.TradeTime/time.Second)+expiry)
 	}
@@ -113,7 +137,7 @@ func (e *escrow) Create(ctx context.Context, h orders.Hold, label, description s
 
 // Settle implements orders.Escrow. Nil is said on proof alone: every part was claimed and the node's database has the
 // preimage (our plugin), or the node's invoice is paid in full (the Rust one).
-func (e *escrow) Settle(ctx context.Context, h orders.Hold) error {
+func (e *Escrow) Settle(ctx context.Context, h orders.Hold) error {
 	ctx, cancel := context.WithTimeout(ctx, e.wait+slowWait)
 	defer cancel()
 	err := e.settle(ctx, h)
@@ -127,7 +151,7 @@ func (e *escrow) Settle(ctx context.Context, h orders.Hold) error {
 	return nil
 }
 
-func (e *escrow) settle(ctx context.Context, h orders.Hold) error {
+func (e *Escrow) settle(ctx context.Context, h orders.Hold) error {
 	s, err := e.plugin.lookup(ctx, h.Hash)
 	if err != nil {
 		return err
@@ -147,7 +171,7 @@ func (e *escrow) settle(ctx context.Context, h orders.Hold) error {
 }
 
 // mayEnd refuses to begin a settle when too few blocks are left, or when nobody knows how many.
-func (e *escrow) mayEnd(ctx context.Context, s holdStatus) error {
+func (e *Escrow) mayEnd(ctx context.Context, s holdStatus) error {
 	info, err := e.node.GetInfo(ctx)
 	if err != nil {
 		return err
@@ -162,7 +186,7 @@ func (e *escrow) mayEnd(ctx context.Context, s holdStatus) error {
 }
 
 // settled judges one look at an invoice that is to be settled.
-func (e *escrow) settled(ctx context.Context, hash orders.Hash, s holdStatus) (done bool, err error) {
+func (e *Escrow) settled(ctx context.Context, hash orders.Hash, s holdStatus) (done bool, err error) {
 	switch s.State {
 	case stateSettled:
 		if s.Proved {
@@ -181,8 +205,8 @@ func (e *escrow) settled(ctx context.Context, hash orders.Hash, s holdStatus) (d
 
 // refused finds out whether the node refused a settle that the Rust plugin had promised: nothing is held any more, and
 // the invoice stays unpaid. The invoice is then taken out of the node, so that the answer is final.
-func (e *escrow) refused(ctx context.Context, hash orders.Hash) error {
-	if kind, err := e.plugin.Kind(ctx); err != nil || kind != holdRust {
+func (e *Escrow) refused(ctx context.Context, hash orders.Hash) error {
+	if kind, err := e.plugin.Kind(ctx); err != nil || kind != HoldRust {
 		return err
 	}
 	channels, err := e.node.ListPeerChannels(ctx)
@@ -207,13 +231,13 @@ func (e *escrow) refused(ctx context.Context, hash orders.Hash) error {
 	return fmt.Errorf("%w: the node refused the payment", orders.ErrHoldCanceled)
 }
 
-func (e *escrow) trace(hash orders.Hash) {
+func (e *Escrow) trace(hash orders.Hash) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	delete(e.gone, hash)
 }
 
-func (e *escrow) gonefor(hash orders.Hash) time.Duration {
+func (e *Escrow) gonefor(hash orders.Hash) time.Duration {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	since, ok := e.gone[hash]
@@ -225,7 +249,7 @@ func (e *escrow) gonefor(hash orders.Hash) time.Duration {
 }
 
 // Cancel implements orders.Escrow.
-func (e *escrow) Cancel(ctx context.Context, hash orders.Hash) error {
+func (e *Escrow) Cancel(ctx context.Context, hash orders.Hash) error {
 	ctx, cancel := context.WithTimeout(ctx, e.wait+slowWait)
 	defer cancel()
 	if err := e.cancel(ctx, hash); err != nil && !errors.Is(err, errHoldUnknown) {
@@ -235,7 +259,7 @@ func (e *escrow) Cancel(ctx context.Context, hash orders.Hash) error {
 }
 
 // cancel returns errHoldUnknown for an invoice that the plugin does not know, which is as good as canceled.
-func (e *escrow) cancel(ctx context.Context, hash orders.Hash) error {
+func (e *Escrow) cancel(ctx context.Context, hash orders.Hash) error {
 	s, err := e.plugin.lookup(ctx, hash)
 	if err != nil {
 		return err
@@ -252,7 +276,7 @@ func (e *escrow) cancel(ctx context.Context, hash orders.Hash) error {
 }
 
 // canceled judges one look at an invoice that is to be canceled.
-func (e *escrow) canceled(ctx context.Context, hash orders.Hash, s holdStatus) (done bool, err error) {
+func (e *Escrow) canceled(ctx context.Context, hash orders.Hash, s holdStatus) (done bool, err error) {
 	switch s.State {
 	case stateSettled, stateSettling:
 		return false, orders.ErrHoldSettled
@@ -260,7 +284,7 @@ func (e *escrow) canceled(ctx context.Context, hash orders.Hash, s holdStatus) (
 		return true, nil
 	case stateCanceled:
 		kind, err := e.plugin.Kind(ctx)
-		if err != nil || kind == holdOurs {
+		if err != nil || kind == HoldOurs {
 			return err == nil, err
 		}
 		channels, err := e.node.ListPeerChannels(ctx)
@@ -272,11 +296,9 @@ func (e *escrow) canceled(ctx context.Context, hash orders.Hash, s holdStatus) (
 	return false, nil
 }
 
-// until looks again and again until done is said, an error comes, or proofWait is over.
-func (e *escrow) until(ctx context.Context, hash orders.Hash, judge func(context.Context, orders.Hash, holdStatus) (bool, error)) error {
-	limit := time.NewTimer(e.wait)
-	defer limit.Stop()
-	for {
+// until looks again and again until done is said, an error comes, or proofWait is over. It looks once at least.
+func (e *Escrow) until(ctx context.Context, hash orders.Hash, judge func(context.Context, orders.Hash, holdStatus) (bool, error)) error {
+	for begun := e.now(); ; {
 		s, err := e.plugin.lookup(ctx, hash)
 		if err != nil {
 			return err
@@ -284,12 +306,12 @@ func (e *escrow) until(ctx context.Context, hash orders.Hash, judge func(context
 		if done, err := judge(ctx, hash, s); done || err != nil {
 			return err
 		}
+		if e.now().Sub(begun) >= e.wait {
+			return fmt.Errorf("no proof yet, the plugin says %s", s.State)
+		}
 		pause := time.NewTimer(e.pause)
 		select {
 		case <-pause.C:
-		case <-limit.C:
-			pause.Stop()
-			return fmt.Errorf("no proof yet, the plugin says %s", s.State)
 		case <-ctx.Done():
 			pause.Stop()
 			return ctx.Err()

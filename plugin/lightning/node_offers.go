@@ -1,4 +1,4 @@
-package main
+package lightning
 
 import (
 	"context"
@@ -18,10 +18,10 @@ const (
 	graceWait = 5 * time.Second
 )
 
-// described is what `decode` says of any text that can lead to a payment (Core Lightning docs, lightning-decode).
+// Described is what `decode` says of any text that can lead to a payment (Core Lightning docs, lightning-decode).
 // Which fields are there depends on Type.
-type described struct {
-	decoded
+type Described struct {
+	Decoded
 	DescriptionHash *orders.Hash `json:"description_hash"` // bolt11 invoice
 
 	// Of a bolt12 offer.
@@ -47,15 +47,15 @@ type described struct {
 	} `json:"invoice_paths"`
 }
 
-// Describe reads an invoice or offer. See illegible for an error that is about the text.
-func (n *Node) Describe(ctx context.Context, text string) (described, error) {
-	var d described
+// Describe reads an invoice or offer. See Illegible for an error that is about the text.
+func (n *Node) Describe(ctx context.Context, text string) (Described, error) {
+	var d Described
 	return d, n.read(ctx, "decode", map[string]any{"string": text}, &d)
 }
 
-// illegible reports whether an error of Describe is about the text and not about the node: it cannot read it, or reads
+// Illegible reports whether an error of Describe is about the text and not about the node: it cannot read it, or reads
 // amounts or times in it that no payment can have.
-func illegible(err error) bool {
+func Illegible(err error) bool {
 	var told *clnio.Error
 	var shape *json.UnmarshalTypeError
 	return errors.As(err, &told) && told.Code == clnio.CodeInvalidParams || errors.As(err, &shape)
@@ -72,7 +72,7 @@ type due struct {
 }
 
 // Due reads the invoice out of what `decode` said. Not ok: it is no invoice, or not a valid one.
-func (d *described) Due() (inv due, ok bool) {
+func (d *Described) Due() (inv due, ok bool) {
 	switch d.Type {
 	case "bolt11 invoice":
 		inv = due{d.PaymentHash, d.Amount, d.CreatedAt + d.Expiry}
@@ -86,8 +86,8 @@ func (d *described) Due() (inv due, ok bool) {
 	return inv, d.Valid && !inv.Hash.IsZero()
 }
 
-// fetch is a request for an invoice of an offer.
-type fetch struct {
+// Fetch is a request for an invoice of an offer.
+type Fetch struct {
 	Offer    string
 	Amount   orders.Msats // 0: the offer has its own
 	Quantity uint64       // 0: the offer knows none
@@ -95,8 +95,8 @@ type fetch struct {
 	Name     string       // BIP 353 name that led to the offer; may be empty
 }
 
-// fetched is the invoice that an offer gave.
-type fetched struct {
+// Fetched is the invoice that an offer gave.
+type Fetched struct {
 	Invoice string `json:"invoice"` // lni1…
 	// Changes is what the invoice says otherwise than the offer, by name.
 	Changes map[string]json.RawMessage `json:"changes"`
@@ -104,7 +104,7 @@ type fetched struct {
 
 // FetchInvoice asks an offer's node for an invoice; each call gets another one, and none of them costs anything before
 // it is paid. Codes of its *clnio.Error: 1002 expired, 1003 no way to the node, 1004 it refused, 1005 no answer.
-func (n *Node) FetchInvoice(ctx context.Context, f fetch) (fetched, error) {
+func (n *Node) FetchInvoice(ctx context.Context, f Fetch) (Fetched, error) {
 	params := map[string]any{"offer": f.Offer, "timeout": int(offerWait / time.Second)}
 	if f.Amount != 0 {
 		params["amount_msat"] = f.Amount
@@ -118,7 +118,7 @@ func (n *Node) FetchInvoice(ctx context.Context, f fetch) (fetched, error) {
 	if f.Name != "" {
 		params["bip353"] = f.Name
 	}
-	var r fetched
+	var r Fetched
 	return r, n.wait(ctx, offerWait+graceWait, "fetchinvoice", params, &r)
 }
 

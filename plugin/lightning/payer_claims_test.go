@@ -1,4 +1,4 @@
-package main
+package lightning
 
 import (
 	"log/slog"
@@ -20,17 +20,17 @@ func TestSimClaimsOutliveTheNode(t *testing.T) {
 	}{
 		{id, a, nil}, {id, a, nil}, {id, b, []orders.Hash{a}}, {other, b, nil}, {id, a, []orders.Hash{b}}, {id, b, []orders.Hash{a}},
 	} {
-		p := newPayer(s.client(), slog.New(slog.DiscardHandler), nodeVersion{}, "s", time.Now)
+		p := NewPayer(s.client(), slog.New(slog.DiscardHandler), Version{}, "s", time.Now)
 		if got, err := p.Claim(t.Context(), c.order, c.hash); err != nil || !slices.Equal(got, c.want) {
 			t.Errorf("claim %d: got %v %v, want %v", i, got, err, c.want)
 		}
 		if i%2 == 0 {
 			s.Kill()
-			s.start()
+			s.Start()
 		}
 	}
-	s.call("datastore", map[string]any{"key": []string{"mostro", "payouts", orders.OrderID{3}.String()}, "hex": "abcd"}, nil)
-	p := newPayer(s.client(), slog.New(slog.DiscardHandler), nodeVersion{}, "s", time.Now)
+	s.Must("datastore", map[string]any{"key": []string{"mostro", "payouts", orders.OrderID{3}.String()}, "hex": "abcd"}, nil)
+	p := NewPayer(s.client(), slog.New(slog.DiscardHandler), Version{}, "s", time.Now)
 	if _, err := p.Claim(t.Context(), orders.OrderID{3}, a); err == nil {
 		t.Error("a note that is not ours was read as one")
 	}

@@ -1,4 +1,4 @@
-package main
+package lightning
 
 import (
 	"context"
@@ -12,19 +12,19 @@ import (
 
 	"go.etcd.io/bbolt"
 
-	"github.com/mostro-cln/mostro/contrib/simln"
 	"github.com/mostro-cln/mostro/orders"
+	"github.com/mostro-cln/mostro/plugin/internal/simtest"
 )
 
 // drifted is an exchange over a simulated node with the real holder, whose loops a test starts and ends, and with whose
 // store and node it meddles.
 type drifted struct {
-	*sim
+	sim
 	dir    string
 	store  *orders.Store
 	engine *orders.Engine
-	holder *escrow
-	recon  *reconciler
+	holder *Escrow
+	recon  *Reconciler
 	rules  orders.Rules
 
 	later        time.Duration // how far the reconciler's clock is ahead
@@ -45,26 +45,10 @@ func (noCourier) Dispute(context.Context, orders.DisputeNote) error   { return n
 
 func newDrifted(t *testing.T) *drifted {
 	t.Helper()
-	if testing.Short() {
-		t.Skip("builds and runs binaries")
-	}
-	binary, err := holderBinary()
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := &sim{t: t, cfg: simln.Config{Dir: shortDir(t), Height: 500, Plugins: []simln.Plugin{
-		{Path: copyOf(t, binary, "holdinvoice"), Important: true}, {Path: copyOf(t, binary, "holdinvoice-guard")},
-	}}}
-	s.start()
-	t.Cleanup(func() { s.Kill() })
-	s.call("sim-wallet-new", []any{"seller", "1000000sat"}, nil)
-	s.call("sim-wallet-new", []any{"buyer", "0msat"}, nil)
-	d := &drifted{sim: s, dir: t.TempDir()}
-	c, err := parseConfig(nil, Config{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	d.rules = c.rules()
+	s := startSim(t)
+	s.Must("sim-wallet-new", []any{"seller", "1000000sat"}, nil)
+	s.Must("sim-wallet-new", []any{"buyer", "0msat"}, nil)
+	d := &drifted{sim: s, dir: t.TempDir(), rules: orders.DefaultRules()}
 	d.maker, d.taker = person(), person()
 	d.open()
 	t.Cleanup(d.close)
@@ -82,23 +66,23 @@ func (d *drifted) path() string { return filepath.Join(d.dir, "mostro.db") }
 
 // open opens the store; nothing is carried out before run.
 func (d *drifted) open() {
-	d.t.Helper()
+	d.T.Helper()
 	log := slog.New(slog.DiscardHandler)
 	var err error
 	if d.store, err = orders.Open(d.path(), [32]byte{1}, time.Second); err != nil {
-		d.t.Fatal(err)
+		d.T.Fatal(err)
 	}
 	if d.engine, err = orders.NewEngine(d.store, d.rules, log); err != nil {
-		d.t.Fatal(err)
+		d.T.Fatal(err)
 	}
 	d.holder = d.escrow()
 	n := d.client()
-	info, err := n.GetInfo(d.t.Context())
+	info, err := n.GetInfo(d.T.Context())
 	if err != nil {
-		d.t.Fatal(err)
+		d.T.Fatal(err)
 	}
-	pays := newPayer(n, log, parseVersion(info.Version), "s", time.Now)
-	d.recon = newReconciler(d.engine, d.holder, pays, log, func() time.Time { return time.Now().Add(d.later) })
+	pays := NewPayer(n, log, ParseVersion(info.Version), "s", time.Now)
+	d.recon = NewReconciler(d.engine, d.holder, pays, log, func() time.Time { return time.Now().Add(d.later) }, newSeed)
 }
 
 // run starts the outbox and the watch.
@@ -110,15 +94,7 @@ func (d *drifted) run() {
 			Escrow: d.holder, Payer: d.recon.payer, Courier: noCourier{}, Now: d.recon.now, NewSeed: newSeed,
 		})
 	})
-	d.running.Go(func() { _ = d.holder.Watch(ctx, driftedBook{d}) })
-}
-
-type driftedBook struct{ *drifted }
-
-func (b driftedBook) LiveHolds() ([]orders.Hold, error) { return b.engine.LiveHolds() }
-func (b driftedBook) Report(ctx context.Context, act orders.Act) error {
-	h := &house{Engine: b.engine}
-	return h.Report(ctx, act)
+	d.running.Go(func() { _ = d.holder.Watch(ctx, EngineBook{d.engine, time.Now, newSeed}) })
 }
 
 // close ends the loops and closes the store.
@@ -134,75 +110,75 @@ func (d *drifted) close() {
 
 // says has a party send a message.
 func (d *drifted) says(who orders.Sender, act orders.Act) orders.OrderID {
-	d.t.Helper()
+	d.T.Helper()
 	d.request++
 	request, index := uint64(d.request), d.request
-	out, err := d.engine.Do(d.t.Context(), orders.Input{
+	out, err := d.engine.Do(d.T.Context(), orders.Input{
 		ID: newSeed(), At: time.Now().Unix(), Seed: newSeed(), Act: act, From: who, Order: d.order, Request: &request, Index: &index,
 	})
 	if err != nil || out.Reason != "" {
-		d.t.Fatalf("%s: %v, %s", act.On(), err, out.Reason)
+		d.T.Fatalf("%s: %v, %s", act.On(), err, out.Reason)
 	}
 	return out.Order
 }
 
 func (d *drifted) story() orders.Story {
-	d.t.Helper()
+	d.T.Helper()
 	s, ok, err := d.engine.Story(d.order)
 	if err != nil || !ok {
-		d.t.Fatalf("order %s: %v, %v", d.order, ok, err)
+		d.T.Fatalf("order %s: %v, %v", d.order, ok, err)
 	}
 	return s
 }
 
 func (d *drifted) await(want orders.Status) {
-	d.t.Helper()
-	if !eventually(d.t, func() bool { return d.story().Order.Status == want }) {
-		d.t.Fatalf("the order is %s, want %s", d.story().Order.Status, want)
+	d.T.Helper()
+	if !simtest.Eventually(d.T, func() bool { return d.story().Order.Status == want }) {
+		d.T.Fatalf("the order is %s, want %s", d.story().Order.Status, want)
 	}
 }
 
 // trade brings a sale as far as the escrow.
 func (d *drifted) trade() {
-	d.t.Helper()
+	d.T.Helper()
 	d.run()
 	d.order = d.says(d.maker, orders.NewOrder{Terms: orders.Terms{Kind: orders.Sell, Amount: 10_000, FiatCode: "EUR", FiatAmount: 10, PaymentMethod: "SEPA"}})
 	o, _, err := d.engine.Order(d.order)
 	if err != nil {
-		d.t.Fatal(err)
+		d.T.Fatal(err)
 	}
 	var made struct {
 		Bolt11 string `json:"bolt11"`
 	}
-	d.call("sim-wallet-invoice", map[string]any{"wallet": "buyer", "amount_msat": o.PaidOut().Msats(), "label": "payout", "expiry": 7 * 86400}, &made)
+	d.Must("sim-wallet-invoice", map[string]any{"wallet": "buyer", "amount_msat": o.PaidOut().Msats(), "label": "payout", "expiry": 7 * 86400}, &made)
 	n := d.client()
-	self, err := n.GetInfo(d.t.Context())
+	self, err := n.GetInfo(d.T.Context())
 	if err != nil {
-		d.t.Fatal(err)
+		d.T.Fatal(err)
 	}
-	inv, err := n.DecodePayout(d.t.Context(), self, made.Bolt11)
+	inv, err := n.DecodePayout(d.T.Context(), self, made.Bolt11)
 	if err != nil || inv.Problem != "" {
-		d.t.Fatalf("%+v, %v", inv, err)
+		d.T.Fatalf("%+v, %v", inv, err)
 	}
 	d.says(d.taker, orders.TakeSell{Invoice: &inv})
-	if !eventually(d.t, func() bool { return d.story().Hold.State == orders.HoldOpen }) {
-		d.t.Fatal("no hold invoice")
+	if !simtest.Eventually(d.T, func() bool { return d.story().Hold.State == orders.HoldOpen }) {
+		d.T.Fatal("no hold invoice")
 	}
-	d.pay("seller", d.story().Hold.Bolt11, 2)
-	if !eventually(d.t, func() bool {
+	d.Pay("seller", d.story().Hold.Bolt11, 2)
+	if !simtest.Eventually(d.T, func() bool {
 		d.holder.Poke(d.story().Hold.Hash)
 		return d.story().Order.Status == orders.Active
 	}) {
-		d.t.Fatal("the escrow is never locked")
+		d.T.Fatal("the escrow is never locked")
 	}
 }
 
 // lose deletes the outbox rows of a kind from the file, as no part of the exchange does.
 func (d *drifted) lose(kind string) {
-	d.t.Helper()
+	d.T.Helper()
 	db, err := bbolt.Open(d.path(), 0o600, &bbolt.Options{Timeout: time.Second})
 	if err != nil {
-		d.t.Fatal(err)
+		d.T.Fatal(err)
 	}
 	defer db.Close()
 	lost := 0
@@ -225,28 +201,28 @@ func (d *drifted) lose(kind string) {
 		return nil
 	})
 	if err != nil || lost != 1 {
-		d.t.Fatalf("%d rows lost, %v", lost, err)
+		d.T.Fatalf("%d rows lost, %v", lost, err)
 	}
 }
 
 // finds has the reconciler look, and wants one finding.
-func (d *drifted) finds(repair bool, do remedy, alarm bool) found {
-	d.t.Helper()
-	all, looked, err := d.recon.Pass(d.t.Context(), repair)
+func (d *drifted) finds(repair bool, do remedy, alarm bool) Found {
+	d.T.Helper()
+	all, looked, err := d.recon.Pass(d.T.Context(), repair)
 	if err != nil || looked == 0 || len(all) != 1 {
-		d.t.Fatalf("found %+v in %d holds, %v", all, looked, err)
+		d.T.Fatalf("found %+v in %d holds, %v", all, looked, err)
 	}
 	f := all[0]
 	if f.Do != do || f.Alarm != alarm || f.Err != nil || f.Done != (repair && do != leave && !f.Waits) {
-		d.t.Fatalf("found %+v", f)
+		d.T.Fatalf("found %+v", f)
 	}
 	return f
 }
 
 func (d *drifted) findsNothing() {
-	d.t.Helper()
-	if all, _, err := d.recon.Pass(d.t.Context(), false); err != nil || len(all) != 0 {
-		d.t.Errorf("found %+v, %v", all, err)
+	d.T.Helper()
+	if all, _, err := d.recon.Pass(d.T.Context(), false); err != nil || len(all) != 0 {
+		d.T.Errorf("found %+v, %v", all, err)
 	}
 }
 
@@ -276,7 +252,7 @@ func TestSimReconcileFindsWhatNobodyOwes(t *testing.T) {
 	d.finds(true, oweAgain, false)
 	d.await(orders.Success)
 	d.findsNothing()
-	d.call("sim-audit", nil, nil)
+	d.Must("sim-audit", nil, nil)
 }
 
 // The operator cancels an escrow at the holder, behind the exchange's back.
@@ -286,14 +262,14 @@ func TestSimReconcileHearsOfACancelByHand(t *testing.T) {
 	hash := d.story().Hold.Hash
 	d.close() // or the watch would be faster
 	d.open()
-	d.call("holdinvoicecancel", map[string]any{"payment_hash": hash}, nil)
+	d.Must("holdinvoicecancel", map[string]any{"payment_hash": hash}, nil)
 	if f := d.finds(false, lookNow, true); f.Hash != hash {
 		t.Errorf("found %+v", f)
 	}
 	d.run()
 	d.await(orders.Canceled)
 	d.findsNothing()
-	d.call("sim-audit", nil, nil)
+	d.Must("sim-audit", nil, nil)
 }
 
 // The operator pays the buyer by hand, between two attempts of the exchange.
@@ -301,18 +277,18 @@ func TestSimReconcileHearsOfAPayoutByHand(t *testing.T) {
 	d := newDrifted(t)
 	d.trade()
 	invoice := d.story().Order.Payout
-	d.call("sim-pay-script", map[string]any{"match": invoice.Hash.String(), "mode": "fail", "code": 205, "times": 1}, nil)
+	d.Must("sim-pay-script", map[string]any{"match": invoice.Hash.String(), "mode": "fail", "code": 205, "times": 1}, nil)
 	d.says(d.taker, orders.SendFiat{})
 	d.says(d.maker, orders.Release{})
-	if !eventually(t, func() bool { return d.story().Order.Payout.Attempts == 1 }) {
+	if !simtest.Eventually(t, func() bool { return d.story().Order.Payout.Attempts == 1 }) {
 		t.Fatal("the first attempt does not fail")
 	}
 	d.findsNothing()
-	d.call("xpay", map[string]any{"invstring": invoice.Invoice}, nil)
+	d.Must("xpay", map[string]any{"invstring": invoice.Invoice}, nil)
 	d.finds(true, tellEngine, false)
 	d.await(orders.Success)
 	d.findsNothing()
-	d.call("sim-audit", nil, nil)
+	d.Must("sim-audit", nil, nil)
 }
 
 // A payment that is in flight and lost its row is not made twice, whatever became of it.
@@ -320,10 +296,10 @@ func TestSimReconcileOfAPayoutInFlight(t *testing.T) {
 	d := newDrifted(t)
 	d.trade()
 	invoice := d.story().Order.Payout
-	d.call("sim-pay-script", map[string]any{"match": invoice.Hash.String(), "mode": "hold"}, nil)
+	d.Must("sim-pay-script", map[string]any{"match": invoice.Hash.String(), "mode": "hold"}, nil)
 	d.says(d.taker, orders.SendFiat{})
 	d.says(d.maker, orders.Release{})
-	if !eventually(t, func() bool {
+	if !simtest.Eventually(t, func() bool {
 		r, err := d.recon.payer.Ask(t.Context(), invoice.Hash)
 		return err == nil && r.State == orders.PayUnknown
 	}) {
@@ -334,11 +310,11 @@ func TestSimReconcileOfAPayoutInFlight(t *testing.T) {
 	d.open()
 	d.finds(true, oweAgain, false)
 	d.findsNothing()
-	d.call("sim-pay-release", map[string]any{"payment_hash": invoice.Hash.String(), "outcome": "complete"}, nil)
+	d.Must("sim-pay-release", map[string]any{"payment_hash": invoice.Hash.String(), "outcome": "complete"}, nil)
 	d.later = time.Duration(d.recon.payer.Patience()+1) * time.Second
 	d.run()
 	d.await(orders.Success)
-	d.call("sim-audit", nil, nil)
+	d.Must("sim-audit", nil, nil)
 }
 
 // Holds that bear the exchange's label and are not in its store: one that nobody has paid goes at once, a paid one when
@@ -347,15 +323,15 @@ func TestSimReconcileCancelsStrangers(t *testing.T) {
 	d := newDrifted(t)
 	for label, paid := range map[string]bool{"mostro/by-hand": false, "mostro/paid": true, "shop/1": true} {
 		var made holdMade
-		d.call("holdinvoice", map[string]any{"amount_msat": 1000_000, "label": label, "description": "x", "cltv": 200}, &made)
+		d.Must("holdinvoice", map[string]any{"amount_msat": 1000_000, "label": label, "description": "x", "cltv": 200}, &made)
 		if paid {
-			d.pay("seller", made.Bolt11, 1)
+			d.Pay("seller", made.Bolt11, 1)
 		}
 		want := stateOpen
 		if paid {
 			want = stateAccepted
 		}
-		if !eventually(t, func() bool {
+		if !simtest.Eventually(t, func() bool {
 			s, err := d.holder.plugin.lookup(t.Context(), made.PaymentHash)
 			return err == nil && s.State == want
 		}) {
@@ -379,36 +355,10 @@ func TestSimReconcileCancelsStrangers(t *testing.T) {
 	if all, looked, err := d.recon.Pass(t.Context(), false); err != nil || len(all) != 0 || looked != 0 {
 		t.Errorf("found %+v in %d, %v", all, looked, err)
 	}
-	d.call("sim-audit", nil, nil)
+	d.Must("sim-audit", nil, nil)
 }
 
-func TestSimReconcileByCommand(t *testing.T) {
-	s := startSim(t)
-	var made holdMade
-	for _, label := range []string{"mostro/by-hand", "mostro/by-hand-too"} { // the pass at the start may take the first one
-		s.call("holdinvoice", map[string]any{"amount_msat": 1000, "label": label, "description": "x", "cltv": 200}, &made)
-		var r reconciled
-		if s.call("mostro-reconcile", nil, &r); len(r.Findings) > 0 {
-			break
-		}
-	}
-	for _, c := range []struct {
-		params any
-		found  int
-		done   bool
-	}{{nil, 1, false}, {map[string]any{"repair": false}, 1, false}, {[]any{"true"}, 1, true}, {map[string]any{"repair": true}, 0, false}} {
-		var r reconciled
-		s.call("mostro-reconcile", c.params, &r)
-		if r.Findings == nil || len(r.Findings) != c.found {
-			t.Fatalf("%v: got %+v", c.params, r)
-		}
-		for _, f := range r.Findings {
-			if f.Done != c.done || !f.Alarm || f.Hash != made.PaymentHash.String() || f.OrderID != "" || f.Error != "" {
-				t.Errorf("%v: got %+v", c.params, f)
-			}
-		}
-	}
-	if err := s.Call(t.Context(), "mostro-reconcile", []any{"perhaps"}, nil); err == nil {
-		t.Error("a third answer to yes or no")
-	}
+func newSeed() (s orders.Seed) {
+	rand.Read(s[:])
+	return s
 }

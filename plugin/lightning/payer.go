@@ -1,15 +1,11 @@
-package main
+package lightning
 
 import (
 	"context"
-	"crypto/rand"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
-	"path/filepath"
-	"strings"
 	"sync"
 	"time"
 
@@ -17,24 +13,24 @@ import (
 	"github.com/mostro-cln/mostro/plugin/clnio"
 )
 
-// retryFor is how long one payment call may go on starting parts, seconds. It does not bound how long a part that
+// RetryFor is how long one payment call may go on starting parts, seconds. It does not bound how long a part that
 // was started may hang: the payee can hold it until its HTLC expires.
-const retryFor = 60
+const RetryFor = 60
 
 // sendWait is how long we wait for a payment call. After that it starts no parts any more, and what became of those that
 // it started is in the node's record: a payee can hang one for days.
-const sendWait = (retryFor + 30) * time.Second
+const sendWait = (RetryFor + 30) * time.Second
 
-// payer is orders.Payer over the node's payment commands: `xpay`, or `pay` on a node that has none.
+// Payer is orders.Payer over the node's payment commands: `xpay`, or `pay` on a node that has none.
 //
 // What a payment call answers proves nothing: xpay reports a failure while other parts are still under way, and an
 // answer can be lost. Only the node's own list of parts decides, and there "unknown" is not "failed". Paying the same
 // invoice twice is impossible at the node (it refuses a hash that is pending or paid); paying another invoice for the
 // same order is what must not happen while the first one can still succeed.
-type payer struct {
+type Payer struct {
 	node    *Node
 	log     *slog.Logger
-	version nodeVersion
+	version Version
 	session string
 	now     func() time.Time
 
@@ -42,22 +38,24 @@ type payer struct {
 	paid map[orders.Hash]bool // the node said "already paid"; its row must turn up
 }
 
-func newPayer(n *Node, log *slog.Logger, v nodeVersion, session string, now func() time.Time) *payer {
-	return &payer{node: n, log: log, version: v, session: session, now: now, paid: map[orders.Hash]bool{}}
+// NewPayer returns a payer over a node of that version. session names the present run of the node: a payment call cannot
+// outlive it.
+func NewPayer(n *Node, log *slog.Logger, v Version, session string, now func() time.Time) *Payer {
+	return &Payer{node: n, log: log, version: v, session: session, now: now, paid: map[orders.Hash]bool{}}
 }
 
-// Session names the present run of the node; see loadSession.
-func (p *payer) Session() string { return p.session }
+// Session names the present run of the node.
+func (p *Payer) Session() string { return p.session }
 
 // Patience is retry_for and a minute for an answer that was lost on the way.
-func (p *payer) Patience() int64 { return retryFor + 60 }
+func (p *Payer) Patience() int64 { return RetryFor + 60 }
 
 // Ask reads the node's record of a payment hash:
 //
 //	any part complete   → paid, with that part's preimage
 //	any part pending    → unknown: wait
 //	all failed, or none → never
-func (p *payer) Ask(ctx context.Context, hash orders.Hash) (orders.PayReport, error) {
+func (p *Payer) Ask(ctx context.Context, hash orders.Hash) (orders.PayReport, error) {
 	parts, err := p.node.ListSendPays(ctx, hash)
 	if err != nil {
 		return orders.PayReport{}, fmt.Errorf("ask for payment %s: %w", hash, err)
@@ -79,7 +77,7 @@ func (p *payer) Ask(ctx context.Context, hash orders.Hash) (orders.PayReport, er
 	return report, nil
 }
 
-func (p *payer) done(ctx context.Context, hash orders.Hash, complete sendpay, parts []sendpay) (orders.PayReport, error) {
+func (p *Payer) done(ctx context.Context, hash orders.Hash, complete sendpay, parts []sendpay) (orders.PayReport, error) {
 	raw, err := hex.DecodeString(complete.Preimage)
 	if err != nil || len(raw) != len(orders.Preimage{}) {
 		return orders.PayReport{}, fmt.Errorf("ask for payment %s: the node's complete part has no preimage", hash)
@@ -97,7 +95,7 @@ func (p *payer) done(ctx context.Context, hash orders.Hash, complete sendpay, pa
 	return report, nil
 }
 
-func (p *payer) feeOfWhole(ctx context.Context, hash orders.Hash, report orders.PayReport) (orders.PayReport, error) {
+func (p *Payer) feeOfWhole(ctx context.Context, hash orders.Hash, report orders.PayReport) (orders.PayReport, error) {
 	pays, err := p.node.ListPays(ctx, hash)
 	if err != nil {
 		return orders.PayReport{}, fmt.Errorf("ask for payment %s: %w", hash, err)
@@ -112,7 +110,7 @@ func (p *payer) feeOfWhole(ctx context.Context, hash orders.Hash, report orders.
 }
 
 // Send has the node pay the invoice. It waits for the node's answer, but not for ever; a lost answer is no failure.
-func (p *payer) Send(ctx context.Context, o orders.Pay, label string) error {
+func (p *Payer) Send(ctx context.Context, o orders.Pay, label string) error {
 	amountless, err := p.judge(ctx, o)
 	if err != nil {
 		return err
@@ -142,7 +140,7 @@ func (p *payer) Send(ctx context.Context, o orders.Pay, label string) error {
 // freshEyes makes xpay forget what earlier attempts taught it about channels. It takes a peer that went away in the middle
 // of a payment for a channel without money, for an hour, and every further attempt would fail for that. A node without
 // the command has no such memory.
-func (p *payer) freshEyes(ctx context.Context) {
+func (p *Payer) freshEyes(ctx context.Context) {
 	err := p.node.read(ctx, "askrene-age", map[string]any{"layer": "xpay", "cutoff": p.now().Unix() + 60}, nil)
 	if err != nil {
 		p.log.Debug("xpay's memory", "err", err)
@@ -150,10 +148,10 @@ func (p *payer) freshEyes(ctx context.Context) {
 }
 
 // payment is the command that fits this node's version, and its parameters.
-func (p *payer) payment(o orders.Pay, label string, amountless bool) (method string, params map[string]any) {
-	params = map[string]any{"invstring": o.Invoice, "maxfee": o.MaxFee, "retry_for": retryFor}
+func (p *Payer) payment(o orders.Pay, label string, amountless bool) (method string, params map[string]any) {
+	params = map[string]any{"invstring": o.Invoice, "maxfee": o.MaxFee, "retry_for": RetryFor}
 	method = "xpay"
-	switch unknown := p.version == (nodeVersion{}); {
+	switch unknown := p.version == (Version{}); {
 	case !unknown && !p.version.AtLeast(24, 11):
 		method = "pay"
 		delete(params, "invstring")
@@ -169,7 +167,7 @@ func (p *payer) payment(o orders.Pay, label string, amountless bool) (method str
 }
 
 // judge looks at the invoice once more before money moves. Nothing has been sent when it returns an error.
-func (p *payer) judge(ctx context.Context, o orders.Pay) (amountless bool, err error) {
+func (p *Payer) judge(ctx context.Context, o orders.Pay) (amountless bool, err error) {
 	d, err := p.node.Describe(ctx, o.Invoice)
 	inv, valid := d.Due()
 	var told *clnio.Error
@@ -184,7 +182,7 @@ func (p *payer) judge(ctx context.Context, o orders.Pay) (amountless bool, err e
 		return false, &orders.PayError{Why: "the invoice has another payment hash", Fatal: true}
 	case inv.Amount != nil && *inv.Amount != o.Amount:
 		return false, &orders.PayError{Why: fmt.Sprintf("the invoice asks for %s, the order for %s", *inv.Amount, o.Amount), Fatal: true}
-	case inv.Expires < p.now().Unix()+retryFor:
+	case inv.Expires < p.now().Unix()+RetryFor:
 		return false, &orders.PayError{Why: "the invoice has expired", Fatal: true}
 	}
 	return inv.Amount == nil, nil
@@ -212,54 +210,17 @@ func payError(e *clnio.Error, attempt int) *orders.PayError {
 	if e.Code == codeDeclined {
 		why = "a plugin of the node declined the payment: " + why
 	}
-	return &orders.PayError{Why: fmt.Sprintf("%s (code %d)", cleanLine(shortenTo(why, 300)), e.Code), Fatal: fatal}
+	return &orders.PayError{Why: fmt.Sprintf("%s (code %d)", clnio.CleanLine(clnio.Shorten(why, 300)), e.Code), Fatal: fatal}
 }
 
-func (p *payer) saidPaid(h orders.Hash) bool {
+func (p *Payer) saidPaid(h orders.Hash) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.paid[h]
 }
 
-func (p *payer) keepPaid(h orders.Hash) {
+func (p *Payer) keepPaid(h orders.Hash) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.paid[h] = true
-}
-
-// loadSession returns a name for the present run of lightningd, kept in a file of the data directory: a new one when
-// lightningd itself starts, the one before when only this plugin does. A payment call of another session is over,
-// whatever became of its answer. A name that is too old is harmless: we then wait longer than needed.
-func loadSession(dir string, startup bool) (string, error) {
-	path := filepath.Join(dir, "session")
-	if !startup {
-		old, err := os.ReadFile(path)
-		if name := strings.TrimSpace(string(old)); err == nil && name != "" {
-			return name, nil
-		}
-		if err != nil && !errors.Is(err, os.ErrNotExist) {
-			return "", fmt.Errorf("read the session: %w", err)
-		}
-	}
-	var b [8]byte
-	rand.Read(b[:])
-	name := hex.EncodeToString(b[:])
-	if err := writeFile(path, []byte(name+"\n")); err != nil {
-		return "", fmt.Errorf("write the session: %w", err)
-	}
-	return name, nil
-}
-
-// writeFile replaces a file so that a crash leaves the old one or the new one.
-func writeFile(path string, content []byte) error {
-	tmp := path + ".new"
-	f, err := os.OpenFile(tmp, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(content)
-	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return err
-	}
-	return os.Rename(tmp, path)
 }

@@ -1,4 +1,4 @@
-package main
+package lightning
 
 import (
 	"crypto/sha256"
@@ -14,6 +14,7 @@ import (
 
 	"github.com/mostro-cln/mostro/orders"
 	"github.com/mostro-cln/mostro/plugin/clnio"
+	"github.com/mostro-cln/mostro/plugin/internal/simtest"
 )
 
 // fakeNode is lightningd's RPC socket with a small world behind it: hold invoices of either plugin, incoming HTLCs, and
@@ -27,7 +28,7 @@ type fakeNode struct {
 	version  string
 	height   uint32
 	sync     string // warning; empty: in step
-	plugin   holdKind
+	plugin   HoldKind
 	holds    map[string]*fakeHold // payment hash
 	htlcs    []peerHTLC
 	chanOpen bool
@@ -66,7 +67,7 @@ var fakeParams = map[string]string{
 func newFakeNode(t *testing.T) *fakeNode {
 	t.Helper()
 	f := &fakeNode{
-		t: t, path: filepath.Join(shortDir(t), "lightning-rpc"), version: "v26.06.6", height: 1000, plugin: holdOurs, chanOpen: true,
+		t: t, path: filepath.Join(simtest.ShortDir(t), "lightning-rpc"), version: "v26.06.6", height: 1000, plugin: HoldOurs, chanOpen: true,
 		holds: map[string]*fakeHold{}, invoices: map[string]map[string]any{}, last: map[string]map[string]json.RawMessage{},
 	}
 	l, err := net.Listen("unix", f.path)
@@ -88,7 +89,7 @@ func newFakeNode(t *testing.T) *fakeNode {
 
 // node is a Node on this socket.
 func (f *fakeNode) node() *Node {
-	n := newNode(f.path)
+	n := NewNode(f.path)
 	f.t.Cleanup(func() { n.Close() })
 	return n
 }
@@ -134,7 +135,7 @@ func (f *fakeNode) do(m clnio.Message) (any, *clnio.Error) {
 	}
 	names, known := fakeParams[m.Method]
 	f.mu.Lock()
-	if strings.HasPrefix(m.Method, "holdinvoice") && (f.plugin == holdNone || f.plugin == holdRust && m.Method == "holdinvoice-version") {
+	if strings.HasPrefix(m.Method, "holdinvoice") && (f.plugin == HoldNone || f.plugin == HoldRust && m.Method == "holdinvoice-version") {
 		known = false
 	}
 	f.calls = append(f.calls, m.Method)
@@ -189,7 +190,7 @@ func (f *fakeNode) answer(method string, p map[string]json.RawMessage) (any, *cl
 	case "signmessage":
 		return map[string]any{"signature": "00", "recid": "01", "zbase": "d" + str(p["message"])}, nil
 	case "help":
-		if name := str(p["command"]); name == "xpay" || strings.HasPrefix(name, "holdinvoice") && f.plugin != holdNone {
+		if name := str(p["command"]); name == "xpay" || strings.HasPrefix(name, "holdinvoice") && f.plugin != HoldNone {
 			return map[string]any{"help": []any{map[string]any{"command": name + " …"}}}, nil
 		}
 		return nil, clnio.Errorf(clnio.CodeInvalidParams, "Unknown command")
@@ -262,18 +263,18 @@ func (f *fakeNode) hold(method string, p map[string]json.RawMessage) (any, *clni
 		if h.state == stateAccepted {
 			found["htlc_expiry"] = lowest
 		}
-		if f.plugin == holdOurs {
+		if f.plugin == HoldOurs {
 			found["held_msat"], found["proof_level"], found["reason"] = sum, h.proof, h.reason
 		}
 		return found, nil
 	case "holdinvoicesettle":
-		if f.plugin == holdOurs && str(p["preimage"]) != h.preimage {
+		if f.plugin == HoldOurs && str(p["preimage"]) != h.preimage {
 			f.t.Errorf("settle with another preimage")
 		}
 		if h.state != stateAccepted {
 			return f.refuse(3002, "Holdinvoice is in wrong state: '%s'", h.state)
 		}
-		h.state = map[holdKind]string{holdOurs: stateSettling, holdRust: stateSettled}[f.plugin]
+		h.state = map[HoldKind]string{HoldOurs: stateSettling, HoldRust: stateSettled}[f.plugin]
 	case "holdinvoicecancel":
 		if h.state != stateOpen && h.state != stateAccepted {
 			return f.refuse(3002, "Holdinvoice is in wrong state: '%s'", h.state)
@@ -286,7 +287,7 @@ func (f *fakeNode) hold(method string, p map[string]json.RawMessage) (any, *clni
 
 // refuse is an error as the plugin gives it: a real one, or the Rust plugin's result with a code in it.
 func (f *fakeNode) refuse(code int, format string, args ...any) (any, *clnio.Error) {
-	if f.plugin == holdRust {
+	if f.plugin == HoldRust {
 		return map[string]any{"code": -1, "message": fmt.Sprintf(format, args...)}, nil
 	}
 	return nil, clnio.Errorf(code, format, args...)
@@ -308,7 +309,7 @@ func (f *fakeNode) makeHold(p map[string]json.RawMessage) (any, *clnio.Error) {
 	sum := sha256.Sum256(raw)
 	hash := hex.EncodeToString(sum[:])
 	if h := f.holds[hash]; h != nil {
-		if f.plugin == holdRust {
+		if f.plugin == HoldRust {
 			return map[string]any{"code": 901, "message": "preimage already used"}, nil
 		}
 		if h.amount != amount || h.label != str(p["label"]) {
@@ -317,7 +318,7 @@ func (f *fakeNode) makeHold(p map[string]json.RawMessage) (any, *clnio.Error) {
 		return map[string]any{"bolt11": h.bolt11, "payment_hash": hash}, nil
 	}
 	h := &fakeHold{label: str(p["label"]), bolt11: "lnbcrt" + hash[:8], state: stateOpen, amount: amount, expiry: expiry, preimage: str(p["preimage"])}
-	if f.plugin == holdRust {
+	if f.plugin == HoldRust {
 		h.row = "unpaid"
 	}
 	f.holds[hash] = h

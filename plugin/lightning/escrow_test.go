@@ -1,4 +1,4 @@
-package main
+package lightning
 
 import (
 	"context"
@@ -12,25 +12,25 @@ import (
 
 	"github.com/mostro-cln/mostro/orders"
 	"github.com/mostro-cln/mostro/plugin/clnio"
+	"github.com/mostro-cln/mostro/plugin/internal/simtest"
 )
 
+// testConfig is a day of trade time.
+var testConfig = EscrowConfig{TradeTime: 24 * time.Hour, HoldCLTV: 215}
+
 // testEscrow is an escrow on a fake node with one hold plugin; its waits are short.
-func testEscrow(t *testing.T, kind holdKind) (*escrow, *fakeNode) {
+func testEscrow(t *testing.T, kind HoldKind) (*Escrow, *fakeNode) {
 	t.Helper()
 	f := newFakeNode(t)
 	f.plugin = kind
-	c, err := parseConfig(nil, Config{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	e := newEscrow(f.node(), slog.New(slog.DiscardHandler), c, time.Now)
+	e := NewEscrow(f.node(), slog.New(slog.DiscardHandler), testConfig, time.Now)
 	e.wait, e.pause = 2*time.Second, time.Millisecond
 	return e, f
 }
 
-var bothPlugins = []holdKind{holdOurs, holdRust}
+var bothPlugins = []HoldKind{HoldOurs, HoldRust}
 
-func create(t *testing.T, e *escrow, h orders.Hold) string {
+func create(t *testing.T, e *Escrow, h orders.Hold) string {
 	t.Helper()
 	bolt11, err := e.Create(t.Context(), h, "mostro/"+h.Order.String(), "escrow", 900)
 	if err != nil {
@@ -75,7 +75,7 @@ func TestCreateWhoseReplyIsLostCanBeRepeated(t *testing.T) {
 
 // The Rust plugin settles or drops a hold at the invoice's expiry, so its invoices must outlive the trade.
 func TestExpiryFitsThePlugin(t *testing.T) {
-	for kind, want := range map[holdKind]int64{holdOurs: 900, holdRust: 2*86_400 + 900} {
+	for kind, want := range map[HoldKind]int64{HoldOurs: 900, HoldRust: 2*86_400 + 900} {
 		e, f := testEscrow(t, kind)
 		h := testHold(1)
 		create(t, e, h)
@@ -125,7 +125,7 @@ func TestSettleIsSaidOnProofAlone(t *testing.T) {
 }
 
 func TestSettleWaitsForProofWithinOneCall(t *testing.T) {
-	e, f := testEscrow(t, holdOurs)
+	e, f := testEscrow(t, HoldOurs)
 	h := testHold(1)
 	create(t, e, h)
 	f.pays(h, 1215, h.Amount)
@@ -145,7 +145,7 @@ func TestSettleWaitsForProofWithinOneCall(t *testing.T) {
 
 func TestSettleOfWhatIsGoneIsFinal(t *testing.T) {
 	for _, state := range []string{stateCanceled, stateCanceling, stateLost} {
-		e, f := testEscrow(t, holdOurs)
+		e, f := testEscrow(t, HoldOurs)
 		h := testHold(1)
 		create(t, e, h)
 		f.set(func() { f.holds[h.Hash.String()].state = state })
@@ -182,10 +182,10 @@ func TestSettleIsNotBegun(t *testing.T) {
 		"with too few blocks left":              func(f *fakeNode, _ *fakeHold) { f.height = 1215 - settleMin + 1 },
 		"while the node is behind":              func(f *fakeNode, _ *fakeHold) { f.sync = "Still loading" },
 		"while the parts come back":             func(_ *fakeNode, h *fakeHold) { h.state = stateOpen },
-		"when the plugin has gone away by then": func(f *fakeNode, _ *fakeHold) { f.plugin = holdNone },
+		"when the plugin has gone away by then": func(f *fakeNode, _ *fakeHold) { f.plugin = HoldNone },
 	} {
 		t.Run(name, func(t *testing.T) {
-			e, f := testEscrow(t, holdOurs)
+			e, f := testEscrow(t, HoldOurs)
 			h := testHold(1)
 			create(t, e, h)
 			f.pays(h, 1215, h.Amount)
@@ -203,8 +203,8 @@ func TestSettleIsNotBegun(t *testing.T) {
 
 // A payer cheats the Rust plugin with a wrong secret: it says SETTLED and the node refuses the payment.
 func TestPaymentThatTheNodeRefusedIsFoundOut(t *testing.T) {
-	e, f := testEscrow(t, holdRust)
-	e.wait = 20 * time.Millisecond
+	e, f := testEscrow(t, HoldRust)
+	e.wait = -1 // one look a call: the clock stands
 	clock := time.Unix(1_700_000_000, 0)
 	e.now = func() time.Time { return clock }
 	h := testHold(1)
@@ -262,7 +262,7 @@ func TestCancelOfASettledHoldIsFinal(t *testing.T) {
 }
 
 func TestCancelWaitsUntilTheRustPluginHasLetGo(t *testing.T) {
-	e, f := testEscrow(t, holdRust)
+	e, f := testEscrow(t, HoldRust)
 	e.wait = 20 * time.Millisecond
 	h := testHold(1)
 	create(t, e, h)
@@ -278,7 +278,7 @@ func TestCancelWaitsUntilTheRustPluginHasLetGo(t *testing.T) {
 }
 
 func TestReadyFollowsThePluginAndTheChain(t *testing.T) {
-	e, f := testEscrow(t, holdNone)
+	e, f := testEscrow(t, HoldNone)
 	if e.Ready() == nil {
 		t.Error("ready before the node was asked")
 	}
@@ -287,7 +287,7 @@ func TestReadyFollowsThePluginAndTheChain(t *testing.T) {
 		want   string // part of the error; empty: ready
 	}{
 		{func() {}, "no holdinvoice plugin"},
-		{func() { f.plugin = holdOurs }, ""},
+		{func() { f.plugin = HoldOurs }, ""},
 		{func() { f.sync = "Still loading latest blocks" }, "Still loading"},
 		{func() { f.sync = "" }, ""},
 	}
@@ -340,14 +340,14 @@ func (b *book) next(t *testing.T) orders.Act {
 	select {
 	case a := <-b.acts:
 		return a
-	case <-time.After(deadline):
+	case <-time.After(simtest.Deadline):
 		t.Fatal("nothing is reported")
 	}
 	return nil
 }
 
 // look does one round of Watch.
-func look(t *testing.T, e *escrow, b *book) {
+func look(t *testing.T, e *Escrow, b *book) {
 	t.Helper()
 	kind, height, err := e.Check(t.Context())
 	if err != nil {
@@ -391,7 +391,7 @@ func TestWatchReportsWhatChanged(t *testing.T) {
 }
 
 func TestWatchTellsALossFromACancel(t *testing.T) {
-	e, f := testEscrow(t, holdOurs)
+	e, f := testEscrow(t, HoldOurs)
 	lost, forgotten := testHold(1), testHold(2)
 	create(t, e, lost)
 	f.set(func() { x := f.holds[lost.Hash.String()]; x.state, x.reason = stateLost, "plugin_died" })
@@ -410,7 +410,7 @@ func TestWatchTellsALossFromACancel(t *testing.T) {
 
 // After a start of the node the parts come back one by one: an accepted escrow may look open for a minute.
 func TestAcceptedThatLooksOpenIsGivenAMinute(t *testing.T) {
-	e, f := testEscrow(t, holdOurs)
+	e, f := testEscrow(t, HoldOurs)
 	clock := time.Unix(1_700_000_000, 0)
 	e.now = func() time.Time { return clock }
 	h := testHold(1)
@@ -435,7 +435,7 @@ func TestAcceptedThatLooksOpenIsGivenAMinute(t *testing.T) {
 }
 
 func TestRustAcceptedIsLookedBehind(t *testing.T) {
-	e, f := testEscrow(t, holdRust)
+	e, f := testEscrow(t, HoldRust)
 	short, early := testHold(1), testHold(2)
 	create(t, e, short)
 	create(t, e, early)
@@ -459,7 +459,7 @@ func TestRustAcceptedIsLookedBehind(t *testing.T) {
 }
 
 func TestPokeMakesWatchLookAtOnce(t *testing.T) {
-	e, f := testEscrow(t, holdOurs) // polls every 30 s
+	e, f := testEscrow(t, HoldOurs) // polls every 30 s
 	h := testHold(1)
 	create(t, e, h)
 	b := newBook(h)
@@ -486,7 +486,7 @@ func TestPokeMakesWatchLookAtOnce(t *testing.T) {
 }
 
 func TestSecretsOfAHoldStayOutOfErrors(t *testing.T) {
-	e, f := testEscrow(t, holdRust)
+	e, f := testEscrow(t, HoldRust)
 	h := testHold(1)
 	create(t, e, h)
 	err := e.Settle(t.Context(), h)
@@ -501,7 +501,7 @@ func TestSecretsOfAHoldStayOutOfErrors(t *testing.T) {
 
 // What the plugins say is compared with what is held, and with the blocks that are left.
 func TestAcceptedIsBelievedWhenItIsHeldLongEnough(t *testing.T) {
-	e, f := testEscrow(t, holdOurs)
+	e, f := testEscrow(t, HoldOurs)
 	returning, late := testHold(1), testHold(2)
 	create(t, e, returning)
 	create(t, e, late)
@@ -524,7 +524,7 @@ func TestAcceptedIsBelievedWhenItIsHeldLongEnough(t *testing.T) {
 }
 
 func TestSettledIsToldOnProofAlone(t *testing.T) {
-	e, f := testEscrow(t, holdRust)
+	e, f := testEscrow(t, HoldRust)
 	h := testHold(1)
 	create(t, e, h)
 	f.pays(h, 1220, h.Amount)

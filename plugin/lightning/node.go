@@ -1,4 +1,4 @@
-package main
+package lightning
 
 import (
 	"context"
@@ -18,7 +18,13 @@ import (
 // Two connections, because lightningd answers on one while it reads: quick reads must not wait behind a payment. Every
 // error of a call is a *clnio.Error (the node's answer), or wraps clnio.ErrNotSent or clnio.ErrUnknownOutcome.
 type Node struct {
-	fast, slow *clnio.Client
+	fast, slow Caller
+}
+
+// Caller makes one call of the node's RPC and reads its result; a *clnio.Client is one.
+type Caller interface {
+	Call(ctx context.Context, method string, params, result any) error
+	Close() error
 }
 
 // How long we wait for the node to answer a read, and a call that may wait by itself.
@@ -27,10 +33,14 @@ const (
 	slowWait = 60 * time.Second
 )
 
-// newNode returns a node behind the socket; it connects at the first call.
-func newNode(rpcFile string) *Node {
+// NewNode returns a node behind the socket; it connects at the first call.
+func NewNode(rpcFile string) *Node {
 	return &Node{fast: clnio.NewClient(rpcFile), slow: clnio.NewClient(rpcFile)}
 }
+
+// NewNodeOver returns a node behind callers of another make: fast is for quick reads, slow for calls that wait. They may
+// be the same.
+func NewNodeOver(fast, slow Caller) *Node { return &Node{fast: fast, slow: slow} }
 
 // Close ends both connections; calls that wait see clnio.ErrUnknownOutcome.
 func (n *Node) Close() error { return errors.Join(n.fast.Close(), n.slow.Close()) }
@@ -48,7 +58,8 @@ func (n *Node) wait(ctx context.Context, limit time.Duration, method string, par
 	return n.slow.Call(ctx, method, params, result)
 }
 
-type nodeInfo struct {
+// Info is who the node is, how high its chain stands, and whether it is in step with it.
+type Info struct {
 	ID          string `json:"id"`
 	Alias       string `json:"alias"`
 	Version     string `json:"version"`
@@ -67,23 +78,23 @@ type nodeAddress struct {
 }
 
 // Synced says that the node knows the present block height.
-func (i *nodeInfo) Synced() bool { return i.BitcoindSync == "" && i.LightningdSync == "" }
+func (i *Info) Synced() bool { return i.BitcoindSync == "" && i.LightningdSync == "" }
 
 // GetInfo asks who the node is and how high its chain.
-func (n *Node) GetInfo(ctx context.Context) (nodeInfo, error) {
-	var i nodeInfo
+func (n *Node) GetInfo(ctx context.Context) (Info, error) {
+	var i Info
 	return i, n.read(ctx, "getinfo", nil, &i)
 }
 
-// nodeVersion is a release of Core Lightning: year and month of v26.06.6. The zero value is "not known".
-type nodeVersion struct{ Major, Minor int }
+// Version is a release of Core Lightning: year and month of v26.06.6. The zero value is "not known".
+type Version struct{ Major, Minor int }
 
-// parseVersion reads what getinfo says: "v26.06.6", "26.06rc1", "v25.12-180-gabcdef-modded". Zero if it reads otherwise.
-func parseVersion(s string) nodeVersion {
+// ParseVersion reads what getinfo says: "v26.06.6", "26.06rc1", "v25.12-180-gabcdef-modded". Zero if it reads otherwise.
+func ParseVersion(s string) Version {
 	s = strings.TrimPrefix(strings.TrimSpace(s), "v")
 	major, rest, ok := strings.Cut(s, ".")
 	if !ok {
-		return nodeVersion{}
+		return Version{}
 	}
 	end := strings.IndexFunc(rest, func(r rune) bool { return r < '0' || r > '9' })
 	if end < 0 {
@@ -92,18 +103,18 @@ func parseVersion(s string) nodeVersion {
 	ma, err1 := strconv.Atoi(major)
 	mi, err2 := strconv.Atoi(rest[:end])
 	if err1 != nil || err2 != nil || ma < 0 {
-		return nodeVersion{}
+		return Version{}
 	}
-	return nodeVersion{ma, mi}
+	return Version{ma, mi}
 }
 
 // AtLeast compares releases. A version that is not known counts as the oldest.
-func (v nodeVersion) AtLeast(major, minor int) bool {
+func (v Version) AtLeast(major, minor int) bool {
 	return v.Major > major || v.Major == major && v.Minor >= minor
 }
 
-// decoded is a string that a person gave us, as the node reads it.
-type decoded struct {
+// Decoded is a string that a person gave us, as the node reads it.
+type Decoded struct {
 	Type        string        `json:"type"` // "bolt11 invoice", "bolt12 offer", …
 	Valid       bool          `json:"valid"`
 	Currency    string        `json:"currency"` // bolt11: "bc", "tb", "tbs", "bcrt"
@@ -116,19 +127,19 @@ type decoded struct {
 }
 
 // Decode reads an invoice or offer. What the node cannot read comes back as a *clnio.Error.
-func (n *Node) Decode(ctx context.Context, text string) (decoded, error) {
-	var d decoded
+func (n *Node) Decode(ctx context.Context, text string) (Decoded, error) {
+	var d Decoded
 	return d, n.read(ctx, "decode", map[string]any{"string": text}, &d)
 }
 
-// currencies that a BOLT 11 invoice names, by lightningd's network name.
-var bolt11Currency = map[string]string{
+// Bolt11Currency has the currencies that a BOLT 11 invoice names, by lightningd's network name.
+var Bolt11Currency = map[string]string{
 	"bitcoin": "bc", "testnet": "tb", "testnet4": "tb", "signet": "tbs", "regtest": "bcrt",
 }
 
 // DecodePayout reads a buyer's invoice for the exchange. What is wrong with it stands in Problem, and is fit for a
 // client to see; an error is the node's or the connection's and says nothing about the invoice.
-func (n *Node) DecodePayout(ctx context.Context, self nodeInfo, bolt11 string) (orders.Invoice, error) {
+func (n *Node) DecodePayout(ctx context.Context, self Info, bolt11 string) (orders.Invoice, error) {
 	inv := orders.Invoice{Bolt11: bolt11}
 	d, err := n.Decode(ctx, bolt11)
 	var told *clnio.Error
@@ -141,7 +152,7 @@ func (n *Node) DecodePayout(ctx context.Context, self nodeInfo, bolt11 string) (
 	case d.Type != "bolt11 invoice" || !d.Valid:
 		inv.Problem = "not a valid BOLT 11 invoice"
 		return inv, nil
-	case d.Currency != bolt11Currency[self.Network]:
+	case d.Currency != Bolt11Currency[self.Network]:
 		inv.Problem = "invoice for another network"
 	case d.Payee == self.ID:
 		inv.Problem = "invoice of the exchange's own node"
@@ -373,4 +384,13 @@ func (n *Node) AutocleanStatus(ctx context.Context) (map[string]autocleanRow, er
 		Autoclean map[string]autocleanRow `json:"autoclean"`
 	}
 	return r.Autoclean, n.read(ctx, "autoclean-status", nil, &r)
+}
+
+// CurrencyRate asks the node's currencyrate plugin what one bitcoin costs (Core Lightning docs, lightning-currencyrate).
+func (n *Node) CurrencyRate(ctx context.Context, code string) (float64, error) {
+	var r struct {
+		Rate float64 `json:"rate"`
+	}
+	err := n.read(ctx, "currencyrate", map[string]any{"currency": code}, &r)
+	return r.Rate, err
 }

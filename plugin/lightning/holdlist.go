@@ -1,4 +1,4 @@
-package main
+package lightning
 
 import (
 	"context"
@@ -25,7 +25,7 @@ type listedHold struct {
 // nil.
 func (p *holdPlugin) list(ctx context.Context) (all []listedHold, err error) {
 	kind, err := p.Kind(ctx)
-	if err != nil || kind != holdOurs {
+	if err != nil || kind != HoldOurs {
 		return nil, err
 	}
 	for _, state := range []string{stateOpen, stateAccepted, stateSettling, stateSettled} {

@@ -1,11 +1,10 @@
-package main
+package lightning
 
 import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"log/slog"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -31,14 +30,14 @@ func payout(f *fakeNode, change ...func(map[string]any)) orders.Pay {
 	return orders.Pay{Invoice: "lnbcrt1payout", Hash: p.Hash(), Amount: 10_000_000, MaxFee: 20_000, Attempt: 1}
 }
 
-func testPayer(t *testing.T, version string) (*payer, *fakeNode) {
+func testPayer(t *testing.T, version string) (*Payer, *fakeNode) {
 	f := newFakeNode(t)
 	f.version = version
 	f.pay = func(map[string]json.RawMessage) (any, *clnio.Error) {
 		return map[string]any{"payment_preimage": "07"}, nil
 	}
 	now := func() time.Time { return time.Unix(payoutNow, 0) }
-	return newPayer(f.node(), slog.New(slog.DiscardHandler), parseVersion(version), "run 1", now), f
+	return NewPayer(f.node(), slog.New(slog.DiscardHandler), ParseVersion(version), "run 1", now), f
 }
 
 func TestPaymentCommandFitsTheVersion(t *testing.T) {
@@ -138,7 +137,7 @@ func TestLostAnswerOfAPaymentIsNoFailure(t *testing.T) {
 }
 
 func TestPaymentThatNeverLeftIsOver(t *testing.T) {
-	p := newPayer(newNode(filepath.Join(t.TempDir(), "nobody")), slog.New(slog.DiscardHandler), nodeVersion{26, 6}, "s", time.Now)
+	p := NewPayer(NewNode(filepath.Join(t.TempDir(), "nobody")), slog.New(slog.DiscardHandler), Version{26, 6}, "s", time.Now)
 	var over *orders.PayError
 	if err := p.Send(t.Context(), orders.Pay{}, "l"); !errors.As(err, &over) || over.Fatal {
 		t.Errorf("got %v, want a PayError that is not fatal", err)
@@ -215,28 +214,4 @@ func TestAlreadyPaidWithoutARecordIsNotFailed(t *testing.T) {
 	if got, err := p.Ask(t.Context(), o.Hash); err != nil || got.State != orders.PayUnknown {
 		t.Errorf("got %v, %v, want unknown", got.State, err)
 	}
-}
-
-func TestSessionChangesWithTheNodeAlone(t *testing.T) {
-	dir := t.TempDir()
-	load := func(startup bool) string {
-		t.Helper()
-		s, err := loadSession(dir, startup)
-		if err != nil || s == "" {
-			t.Fatalf("%q, %v", s, err)
-		}
-		return s
-	}
-	first := load(false)
-	if again := load(false); again != first {
-		t.Error("a restart of the plugin is another session")
-	}
-	second := load(true)
-	if second == first || load(false) != second {
-		t.Error("a restart of the node is not another session, or is not kept")
-	}
-	if err := os.WriteFile(filepath.Join(dir, "session"), nil, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	load(false) // an empty file: a crash while it was first written
 }

@@ -1,4 +1,4 @@
-package main
+package lightning
 
 import (
 	"context"
@@ -14,22 +14,22 @@ import (
 	"github.com/mostro-cln/mostro/plugin/clnio"
 )
 
-// holdKind says which plugin makes the node's hold invoices. Both have the same four commands; they differ in what
+// HoldKind says which plugin makes the node's hold invoices. Both have the same four commands; they differ in what
 // their words are worth.
-type holdKind int
+type HoldKind int
 
 const (
-	// holdNone: there is no such plugin.
-	holdNone holdKind = iota
-	// holdOurs is the plugin of contrib/holdinvoice. It checks every part of a payment before it says ACCEPTED, says
+	// HoldNone: there is no such plugin.
+	HoldNone HoldKind = iota
+	// HoldOurs is the plugin of contrib/holdinvoice. It checks every part of a payment before it says ACCEPTED, says
 	// SETTLED on proof, gives real error codes, and leaves no invoice in the node.
-	holdOurs
-	// holdRust is daywalker90/holdinvoice. Its ACCEPTED can be forged by a payer, its SETTLED means "asked for", its
+	HoldOurs
+	// HoldRust is daywalker90/holdinvoice. Its ACCEPTED can be forged by a payer, its SETTLED means "asked for", its
 	// errors come as results, its invoices are the node's own, and when it dies the node settles them by itself.
-	holdRust
+	HoldRust
 )
 
-func (k holdKind) String() string {
+func (k HoldKind) String() string {
 	return [...]string{"none", "mostro holdinvoice", "daywalker90 holdinvoice"}[k]
 }
 
@@ -65,7 +65,7 @@ type holdPlugin struct {
 	log  *slog.Logger
 
 	mu   sync.Mutex
-	kind holdKind // holdNone: not known yet
+	kind HoldKind // holdNone: not known yet
 }
 
 // holdStatus is what the plugin says of one invoice, checked where the plugin's word is not enough.
@@ -78,16 +78,16 @@ type holdStatus struct {
 }
 
 // Kind returns the plugin that is there, or errNoHoldPlugin.
-func (p *holdPlugin) Kind(ctx context.Context) (holdKind, error) {
+func (p *holdPlugin) Kind(ctx context.Context) (HoldKind, error) {
 	p.mu.Lock()
 	known := p.kind
 	p.mu.Unlock()
-	if known != holdNone {
+	if known != HoldNone {
 		return known, nil
 	}
 	kind, err := p.probe(ctx)
 	if err != nil {
-		return holdNone, err
+		return HoldNone, err
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -96,32 +96,32 @@ func (p *holdPlugin) Kind(ctx context.Context) (holdKind, error) {
 	}
 	p.kind = kind
 	p.log.Info("hold invoices are made by", "plugin", kind.String())
-	if kind == holdRust {
+	if kind == HoldRust {
 		p.log.Warn("this hold plugin can be cheated by a payer, and settles when it dies; the holdinvoice plugin that comes with mostro does neither")
 	}
 	return kind, nil
 }
 
 // probe tells the plugins apart by a command that ours alone has.
-func (p *holdPlugin) probe(ctx context.Context) (holdKind, error) {
+func (p *holdPlugin) probe(ctx context.Context) (HoldKind, error) {
 	err := p.node.read(ctx, "holdinvoice-version", nil, nil)
 	var told *clnio.Error
 	switch {
 	case err == nil:
-		return holdOurs, nil
+		return HoldOurs, nil
 	case !errors.As(err, &told):
-		return holdNone, fmt.Errorf("look for a hold plugin: %w", err)
+		return HoldNone, fmt.Errorf("look for a hold plugin: %w", err)
 	case told.Code != clnio.CodeMethodNotFound:
-		return holdNone, fmt.Errorf("look for a hold plugin: %w", err)
+		return HoldNone, fmt.Errorf("look for a hold plugin: %w", err)
 	}
 	has, err := p.node.HasCommand(ctx, "holdinvoicelookup")
 	if err != nil {
-		return holdNone, fmt.Errorf("look for a hold plugin: %w", err)
+		return HoldNone, fmt.Errorf("look for a hold plugin: %w", err)
 	}
 	if !has {
-		return holdNone, errNoHoldPlugin
+		return HoldNone, errNoHoldPlugin
 	}
-	return holdRust, nil
+	return HoldRust, nil
 }
 
 // call runs a command of the plugin. An error that the Rust plugin disguised as a result comes back as what it is.
@@ -134,7 +134,7 @@ func (p *holdPlugin) call(ctx context.Context, method string, params, result any
 	var told *clnio.Error
 	if errors.As(err, &told) && (told.Code == clnio.CodeMethodNotFound || told.Code == clnio.CodePluginTerminated) {
 		p.mu.Lock()
-		p.kind = holdNone // it may come back as another one
+		p.kind = HoldNone // it may come back as another one
 		p.mu.Unlock()
 	}
 	if err != nil || result == nil {
@@ -184,7 +184,7 @@ func (p *holdPlugin) create(ctx context.Context, r holdRequest) (bolt11 string, 
 		"expiry": r.Expiry, "preimage": r.Hold.Preimage.Reveal(), "cltv": r.CLTV,
 	}, &made)
 	var told *clnio.Error
-	if kind == holdRust && errors.As(err, &told) && (told.Code == codeLabelExists || told.Code == codePreimageExists) {
+	if kind == HoldRust && errors.As(err, &told) && (told.Code == codeLabelExists || told.Code == codePreimageExists) {
 		return p.adopt(ctx, r)
 	}
 	if err != nil {
@@ -230,7 +230,7 @@ func (p *holdPlugin) lookup(ctx context.Context, hash orders.Hash) (holdStatus, 
 		}
 		return holdStatus{}, err
 	}
-	if kind == holdOurs {
+	if kind == HoldOurs {
 		return found.status(), nil
 	}
 	return p.lookTwice(ctx, hash, holdStatus{State: found.State, Held: found.Held, MinExpiry: found.HTLCExpiry, Reason: found.Reason})
@@ -264,12 +264,12 @@ func (p *holdPlugin) lookTwice(ctx context.Context, hash orders.Hash, s holdStat
 	return s, nil
 }
 
-func unknownHold(kind holdKind, err error) bool {
+func unknownHold(kind HoldKind, err error) bool {
 	var told *clnio.Error
 	if !errors.As(err, &told) {
 		return false
 	}
-	if kind == holdOurs {
+	if kind == HoldOurs {
 		return told.Code == codeHoldNotFound
 	}
 	return strings.Contains(told.Message, "not found")
@@ -282,7 +282,7 @@ func (p *holdPlugin) settle(ctx context.Context, h orders.Hold) error {
 		return err
 	}
 	params := map[string]any{"payment_hash": h.Hash}
-	if kind == holdOurs {
+	if kind == HoldOurs {
 		params["preimage"] = h.Preimage.Reveal()
 	}
 	return p.call(ctx, "holdinvoicesettle", params, nil)
@@ -303,8 +303,8 @@ func (p *holdPlugin) forget(ctx context.Context, hash orders.Hash) error {
 }
 
 // poll is how often the plugin is asked about open invoices: ours tells us by itself.
-func (p *holdPlugin) poll(kind holdKind) time.Duration {
-	if kind == holdOurs {
+func (p *holdPlugin) poll(kind HoldKind) time.Duration {
+	if kind == HoldOurs {
 		return 30 * time.Second
 	}
 	return 2 * time.Second

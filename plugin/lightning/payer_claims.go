@@ -1,4 +1,4 @@
-package main
+package lightning
 
 import (
 	"context"
@@ -12,7 +12,7 @@ import (
 // Claim implements orders.Payer with the node's datastore: key ["mostro", "payouts", order id], value the payment hashes
 // one after the other. The node's own database is never put back from a backup, so it remembers what a store of ours
 // that was put back does not.
-func (p *payer) Claim(ctx context.Context, order orders.OrderID, hash orders.Hash) (others []orders.Hash, err error) {
+func (p *Payer) Claim(ctx context.Context, order orders.OrderID, hash orders.Hash) (others []orders.Hash, err error) {
 	key := []string{"mostro", "payouts", order.String()}
 	var found struct {
 		Datastore []struct {

@@ -1,6 +1,7 @@
-package main
+package lightning
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -17,14 +18,15 @@ import (
 // reconcileEvery is how often the exchange compares its store with the node by itself.
 const reconcileEvery = 10 * time.Minute
 
-// reconciler compares the store with the hold plugin and with the node's payments. Trades go on without it; it is for
+// Reconciler compares the store with the hold plugin and with the node's payments. Trades go on without it; it is for
 // what nobody foresaw: a store or a holder that somebody has changed by hand, a backup, a bug.
-type reconciler struct {
+type Reconciler struct {
 	engine *orders.Engine
-	escrow *escrow
+	escrow *Escrow
 	payer  orders.Payer
 	log    *slog.Logger
 	now    func() time.Time
+	seed   func() orders.Seed
 
 	mu    sync.Mutex // one pass at a time; guards stood
 	stood map[standing]*stood
@@ -42,9 +44,9 @@ type stood struct {
 	logged bool
 }
 
-// found is a finding with its subject, and what came of it.
-type found struct {
-	finding
+// Found is a finding with its subject, and what came of it.
+type Found struct {
+	Finding
 	Order orders.OrderID // zero: the store knows nothing of it
 	Hash  orders.Hash    // of the hold
 	Waits bool           // it has not stood for long enough
@@ -52,13 +54,14 @@ type found struct {
 	Err   error          // why it was not
 }
 
-func newReconciler(e *orders.Engine, x *escrow, p orders.Payer, log *slog.Logger, now func() time.Time) *reconciler {
-	return &reconciler{engine: e, escrow: x, payer: p, log: log, now: now, stood: map[standing]*stood{}}
+// NewReconciler returns a reconciler of e's store with x's holds and p's payments. seed gives fresh random bytes.
+func NewReconciler(e *orders.Engine, x *Escrow, p orders.Payer, log *slog.Logger, now func() time.Time, seed func() orders.Seed) *Reconciler {
+	return &Reconciler{engine: e, escrow: x, payer: p, log: log, now: now, seed: seed, stood: map[standing]*stood{}}
 }
 
 // Pass compares everything once and, if repair is set, carries the remedies out. looked is how many hold invoices were
 // compared. An error means that the comparison could not be made; what could not be asked for is a finding.
-func (r *reconciler) Pass(ctx context.Context, repair bool) (all []found, looked int, err error) {
+func (r *Reconciler) Pass(ctx context.Context, repair bool) (all []Found, looked int, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	listed, err := r.escrow.plugin.list(ctx) // before the store: a hold is in the store before it can be in the list
@@ -79,7 +82,7 @@ func (r *reconciler) Pass(ctx context.Context, repair bool) (all []found, looked
 	all = append(all, others...)
 	r.remember(all)
 	// Work that somebody owes and that is not late is no finding.
-	all = slices.DeleteFunc(all, func(f found) bool { return f.Waits && f.Do == leave })
+	all = slices.DeleteFunc(all, func(f Found) bool { return f.Waits && f.Do == leave })
 	for i := range all {
 		if f := &all[i]; repair && !f.Waits && f.Do != leave {
 			f.Err = r.carryOut(ctx, f)
@@ -90,10 +93,10 @@ func (r *reconciler) Pass(ctx context.Context, repair bool) (all []found, looked
 }
 
 // compare looks at each hold that matters, and at its order's payout.
-func (r *reconciler) compare(ctx context.Context, affairs []orders.Affair) ([]found, error) {
-	each := make([][]found, len(affairs))
+func (r *Reconciler) compare(ctx context.Context, affairs []orders.Affair) ([]Found, error) {
+	each := make([][]Found, len(affairs))
 	g, ctx := errgroup.WithContext(ctx)
-	g.SetLimit(maxLookups)
+	g.SetLimit(cmp.Or(r.escrow.config.Lookups, maxLookups))
 	for i, a := range affairs {
 		g.Go(func() (err error) {
 			each[i], err = r.judge(ctx, a)
@@ -103,7 +106,7 @@ func (r *reconciler) compare(ctx context.Context, affairs []orders.Affair) ([]fo
 	if err := g.Wait(); err != nil {
 		return nil, err
 	}
-	var all []found
+	var all []Found
 	for _, some := range each {
 		all = append(all, some...)
 	}
@@ -112,7 +115,7 @@ func (r *reconciler) compare(ctx context.Context, affairs []orders.Affair) ([]fo
 
 // others looks at the holder's invoices that the comparison has left out: those of trades that have ended, and those
 // that the store does not know.
-func (r *reconciler) others(ctx context.Context, listed []listedHold, affairs []orders.Affair) (all []found, err error) {
+func (r *Reconciler) others(ctx context.Context, listed []listedHold, affairs []orders.Affair) (all []Found, err error) {
 	compared := map[orders.Hash]bool{}
 	for i := range affairs {
 		compared[affairs[i].Hold.Hash] = true
@@ -127,7 +130,7 @@ func (r *reconciler) others(ctx context.Context, listed []listedHold, affairs []
 			return nil, fmt.Errorf("read a hold: %w", err)
 		case !known:
 			if f := judgeStranger(l.status()); f.What != "" {
-				all = append(all, found{finding: f, Hash: l.Hash})
+				all = append(all, Found{Finding: f, Hash: l.Hash})
 			}
 			continue
 		case judgeHold(orders.Affair{Hold: h, Order: orders.Order{Hold: h.Hash}}, l.status()).What == "":
@@ -148,7 +151,7 @@ func (r *reconciler) others(ctx context.Context, listed []listedHold, affairs []
 
 // judge compares one hold and its order's payout. The store may have moved on while the node was asked, so a finding
 // counts only if the store says the same before and after.
-func (r *reconciler) judge(ctx context.Context, before orders.Affair) ([]found, error) {
+func (r *Reconciler) judge(ctx context.Context, before orders.Affair) ([]Found, error) {
 	hash := before.Hold.Hash
 	f := r.ask(ctx, before)
 	if len(f) == 0 {
@@ -169,10 +172,10 @@ func sameAffair(a, b orders.Affair) bool {
 		a.Order.Status == b.Order.Status && a.Order.Hold == b.Order.Hold && a.Order.Payout == b.Order.Payout
 }
 
-func (r *reconciler) ask(ctx context.Context, a orders.Affair) (all []found) {
-	add := func(f finding) {
+func (r *Reconciler) ask(ctx context.Context, a orders.Affair) (all []Found) {
+	add := func(f Finding) {
 		if f.What != "" {
-			all = append(all, found{finding: f, Order: a.Order.ID, Hash: a.Hold.Hash})
+			all = append(all, Found{Finding: f, Order: a.Order.ID, Hash: a.Hold.Hash})
 		}
 	}
 	s, err := r.escrow.plugin.lookup(ctx, a.Hold.Hash)
@@ -180,7 +183,7 @@ func (r *reconciler) ask(ctx context.Context, a orders.Affair) (all []found) {
 	case errors.Is(err, errHoldUnknown):
 		add(judgeHold(a, holdStatus{State: stateUnknown}))
 	case err != nil:
-		add(finding{What: "the holder could not be asked: " + err.Error(), Action: "none: it is asked again"})
+		add(Finding{What: "the holder could not be asked: " + err.Error(), Action: "none: it is asked again"})
 	default:
 		add(judgeHold(a, s))
 	}
@@ -190,7 +193,7 @@ func (r *reconciler) ask(ctx context.Context, a orders.Affair) (all []found) {
 	var report orders.PayReport
 	if !a.Order.Payout.Hash.IsZero() {
 		if report, err = r.payer.Ask(ctx, a.Order.Payout.Hash); err != nil {
-			add(finding{What: "the node could not be asked about a payout: " + err.Error(), Action: "none: it is asked again"})
+			add(Finding{What: "the node could not be asked about a payout: " + err.Error(), Action: "none: it is asked again"})
 			return all
 		}
 	}
@@ -200,7 +203,7 @@ func (r *reconciler) ask(ctx context.Context, a orders.Affair) (all []found) {
 
 // remember notes since when each finding stands, forgets those that stand no more, and writes the new ones into the
 // log.
-func (r *reconciler) remember(all []found) {
+func (r *Reconciler) remember(all []Found) {
 	now, still := r.now(), map[standing]*stood{}
 	for i := range all {
 		f := &all[i]
@@ -225,7 +228,7 @@ func (r *reconciler) remember(all []found) {
 	r.stood = still
 }
 
-func (r *reconciler) carryOut(ctx context.Context, f *found) error {
+func (r *Reconciler) carryOut(ctx context.Context, f *Found) error {
 	switch f.Do {
 	case lookNow:
 		r.escrow.Poke(f.Hash)
@@ -238,7 +241,7 @@ func (r *reconciler) carryOut(ctx context.Context, f *found) error {
 		return err
 	case tellEngine:
 		_, err := r.engine.Do(ctx, orders.Input{
-			ID: orders.NodeID(f.Act.On(), f.Hash[:]), At: r.now().Unix(), Seed: newSeed(), Order: f.Order, Act: f.Act,
+			ID: orders.NodeID(f.Act.On(), f.Hash[:]), At: r.now().Unix(), Seed: r.seed(), Order: f.Order, Act: f.Act,
 		})
 		return err
 	case cancelAgain:
@@ -254,7 +257,7 @@ func (r *reconciler) carryOut(ctx context.Context, f *found) error {
 }
 
 // Run compares and repairs until ctx ends, first when the node's holds have been looked at once.
-func (r *reconciler) Run(ctx context.Context) error {
+func (r *Reconciler) Run(ctx context.Context) error {
 	select {
 	case <-r.escrow.Looked():
 	case <-ctx.Done():
@@ -279,54 +282,4 @@ func (r *reconciler) Run(ctx context.Context) error {
 		case <-tick.C:
 		}
 	}
-}
-
-// Reconcile implements market.
-func (h *house) Reconcile(ctx context.Context, repair bool) (reconciled, error) {
-	all, looked, err := h.recon.Pass(ctx, repair)
-	if err != nil {
-		return reconciled{}, err
-	}
-	return newReconciled(all, looked, repair), nil
-}
-
-// reconciled is the result of mostro-reconcile.
-type reconciled struct {
-	Repair   bool       `json:"repair"`
-	Looked   int        `json:"looked_at"` // hold invoices
-	Findings []foundRow `json:"findings"`
-}
-
-type foundRow struct {
-	OrderID string `json:"order_id,omitempty"` // absent: the store knows nothing of it
-	Hash    string `json:"payment_hash"`       // of the hold
-	What    string `json:"what"`
-	Action  string `json:"action"`
-	Alarm   bool   `json:"alarm"`           // a person should look
-	Waits   bool   `json:"waits,omitempty"` // it may end by itself; nothing is done yet
-	Done    bool   `json:"done"`            // the action was carried out
-	Error   string `json:"error,omitempty"` // why it was not
-}
-
-func newReconciled(all []found, looked int, repair bool) reconciled {
-	r := reconciled{Repair: repair, Looked: looked, Findings: make([]foundRow, len(all))}
-	for i, f := range all {
-		row := foundRow{Hash: f.Hash.String(), What: f.What, Action: f.Action, Alarm: f.Alarm, Waits: f.Waits, Done: f.Done}
-		if !f.Order.IsZero() {
-			row.OrderID = f.Order.String()
-		}
-		if f.Err != nil {
-			row.Error = f.Err.Error()
-		}
-		r.Findings[i] = row
-	}
-	return r
-}
-
-func reconcileNow(ctx context.Context, m market, a args) (any, error) {
-	r, err := m.Reconcile(ctx, a.text("repair", "false") == "true")
-	if err != nil {
-		return nil, fmt.Errorf("reconcile: %w", err)
-	}
-	return r, nil
 }

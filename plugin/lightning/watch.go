@@ -1,6 +1,7 @@
-package main
+package lightning
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -18,8 +19,8 @@ const replayTime = time.Minute
 // maxLookups bounds how many invoices are looked up at once.
 const maxLookups = 8
 
-// holdBook is what the exchange believes about its hold invoices, and where it hears that something has changed.
-type holdBook interface {
+// Book is what the exchange believes about its hold invoices, and where it hears that something has changed.
+type Book interface {
 	// LiveHolds returns the hold invoices that have not ended.
 	LiveHolds() ([]orders.Hold, error)
 	// Report tells what became of a hold invoice. The same may be told more than once.
@@ -35,13 +36,9 @@ type holdBook interface {
 //
 // It looks at every invoice when it starts, at all of them every 30 seconds (2 with the Rust plugin, which does not
 // notify), and at one as soon as Poke names it. Invoices that are being settled or canceled are the dispatcher's.
-func (e *escrow) Watch(ctx context.Context, book holdBook) error {
+func (e *Escrow) Watch(ctx context.Context, book Book) error {
 	for {
-		kind, height, err := e.Check(ctx)
-		if err == nil {
-			e.pass(ctx, book, kind, height)
-			e.first.Do(func() { close(e.looked) })
-		}
+		kind, _ := e.Look(ctx, book)
 		timer := time.NewTimer(e.plugin.poll(kind))
 		for waiting := true; waiting; {
 			select {
@@ -63,7 +60,7 @@ func (e *escrow) Watch(ctx context.Context, book holdBook) error {
 
 // Poke asks for a look at one invoice soon, at all of them if the hash is zero. A full queue loses it: the next round
 // looks at all.
-func (e *escrow) Poke(hash orders.Hash) {
+func (e *Escrow) Poke(hash orders.Hash) {
 	select {
 	case e.pokes <- hash:
 	default:
@@ -71,10 +68,10 @@ func (e *escrow) Poke(hash orders.Hash) {
 }
 
 // Looked is closed when every live hold invoice has been looked at once.
-func (e *escrow) Looked() <-chan struct{} { return e.looked }
+func (e *Escrow) Looked() <-chan struct{} { return e.looked }
 
 // pass looks at every live invoice.
-func (e *escrow) pass(ctx context.Context, book holdBook, kind holdKind, height uint32) {
+func (e *Escrow) pass(ctx context.Context, book Book, kind HoldKind, height uint32) {
 	live, err := book.LiveHolds()
 	if err != nil {
 		e.log.Error("read the live hold invoices", "err", err)
@@ -82,7 +79,7 @@ func (e *escrow) pass(ctx context.Context, book holdBook, kind holdKind, height 
 	}
 	e.sweep(live)
 	var g errgroup.Group
-	g.SetLimit(maxLookups)
+	g.SetLimit(cmp.Or(e.config.Lookups, maxLookups))
 	for _, h := range live {
 		if h.State != orders.HoldOpen && h.State != orders.HoldAccepted {
 			continue
@@ -96,7 +93,7 @@ func (e *escrow) pass(ctx context.Context, book holdBook, kind holdKind, height 
 }
 
 // one looks at a single invoice, if it is live.
-func (e *escrow) one(ctx context.Context, book holdBook, kind holdKind, hash orders.Hash) {
+func (e *Escrow) one(ctx context.Context, book Book, kind HoldKind, hash orders.Hash) {
 	live, err := book.LiveHolds()
 	if err != nil {
 		e.log.Error("read the live hold invoices", "err", err)
@@ -113,7 +110,7 @@ func (e *escrow) one(ctx context.Context, book holdBook, kind holdKind, hash ord
 }
 
 // look asks about one invoice and reports what differs.
-func (e *escrow) look(ctx context.Context, book holdBook, kind holdKind, height uint32, h orders.Hold) {
+func (e *Escrow) look(ctx context.Context, book Book, kind HoldKind, height uint32, h orders.Hold) {
 	s, err := e.plugin.lookup(ctx, h.Hash)
 	if errors.Is(err, errHoldUnknown) {
 		s, err = holdStatus{State: stateCanceled, Reason: "the hold plugin does not know it"}, nil
@@ -138,7 +135,7 @@ func (e *escrow) look(ctx context.Context, book holdBook, kind holdKind, height 
 }
 
 // judge says what the exchange has to hear, or nil.
-func (e *escrow) judge(ctx context.Context, kind holdKind, height uint32, h orders.Hold, s holdStatus) (orders.Act, error) {
+func (e *Escrow) judge(ctx context.Context, kind HoldKind, height uint32, h orders.Hold, s holdStatus) (orders.Act, error) {
 	switch s.State {
 	case stateAccepted:
 		e.back(h.Hash)
@@ -171,13 +168,13 @@ func (e *escrow) judge(ctx context.Context, kind holdKind, height uint32, h orde
 
 // accepted believes our plugin, and looks behind the Rust one: less held than invoiced is not accepted, and parts that
 // end too early are given back.
-func (e *escrow) accepted(ctx context.Context, kind holdKind, height uint32, h orders.Hold, s holdStatus) (orders.Act, error) {
+func (e *Escrow) accepted(ctx context.Context, kind HoldKind, height uint32, h orders.Hold, s holdStatus) (orders.Act, error) {
 	if s.Held < h.Amount { // after a start of the node the parts come back one by one
 		e.log.Warn("the hold plugin says accepted, and holds less", "hash", h.Hash.String(), "held_msat", int64(s.Held), "amount_msat", int64(h.Amount))
 		return nil, nil
 	}
 	const slack = 12 // blocks that may have come since the payment
-	if s.MinExpiry <= height+forceAt || kind == holdRust && s.MinExpiry+slack < height+e.config.HoldCLTV {
+	if s.MinExpiry <= height+forceAt || kind == HoldRust && s.MinExpiry+slack < height+e.config.HoldCLTV {
 		if err := e.Cancel(ctx, h.Hash); err != nil {
 			return nil, fmt.Errorf("give a payment back that ends too early: %w", err)
 		}
@@ -187,7 +184,7 @@ func (e *escrow) accepted(ctx context.Context, kind holdKind, height uint32, h o
 }
 
 // ending says when the chain comes too near.
-func (e *escrow) ending(h orders.Hold, s holdStatus, height uint32) orders.Act {
+func (e *Escrow) ending(h orders.Hold, s holdStatus, height uint32) orders.Act {
 	expiry := s.MinExpiry
 	if expiry == 0 {
 		expiry = h.MinExpiry
@@ -206,7 +203,7 @@ func (e *escrow) ending(h orders.Hold, s holdStatus, height uint32) orders.Act {
 
 // lapse deals with an escrow that was accepted and is open now. For a minute it may be coming back; afterwards it is
 // canceled at the node, so that nothing can be paid to it any more, and reported as lost.
-func (e *escrow) lapse(ctx context.Context, h orders.Hold) (orders.Act, error) {
+func (e *Escrow) lapse(ctx context.Context, h orders.Hold) (orders.Act, error) {
 	e.mu.Lock()
 	since, ok := e.lapsed[h.Hash]
 	if !ok {
@@ -223,13 +220,13 @@ func (e *escrow) lapse(ctx context.Context, h orders.Hold) (orders.Act, error) {
 	return orders.HoldIsCanceled{Hash: h.Hash, Why: "the payment went away"}, nil
 }
 
-func (e *escrow) back(hash orders.Hash) {
+func (e *Escrow) back(hash orders.Hash) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	delete(e.lapsed, hash)
 }
 
-func (e *escrow) warnOnce(hash orders.Hash) bool {
+func (e *Escrow) warnOnce(hash orders.Hash) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	first := !e.warned[hash]
@@ -238,7 +235,7 @@ func (e *escrow) warnOnce(hash orders.Hash) bool {
 }
 
 // sweep forgets what was remembered of invoices that have ended.
-func (e *escrow) sweep(live []orders.Hold) {
+func (e *Escrow) sweep(live []orders.Hold) {
 	alive := map[orders.Hash]bool{}
 	for _, h := range live {
 		alive[h.Hash] = true
