@@ -33,22 +33,23 @@ func findCall(f *ast.File, name string) (pos token.Pos) {
 // world is an exchange over a real store, with a node, a wallet and relays that keep state and insist on the
 // contracts of the ports. It has no dispatcher: a test lets effects out one by one, in whatever order it likes.
 type world struct {
-	t     testing.TB
-	path  string
-	store *Store
-	e     *Engine
-	rules Rules
-	now   int64
-	n     uint64
-	said  []Letter
-	book  []Announcement
-	notes []RatingNote
-	cases []DisputeNote
-	quote *Quote
-	node  *fakeNode
-	deaf  bool // no relay takes anything
-	heeds func(Letter)
-	asked []Input // every message of a client, as relays keep them
+	t       testing.TB
+	path    string
+	store   *Store
+	e       *Engine
+	rules   Rules
+	now     int64
+	n       uint64
+	said    []Letter
+	book    []Announcement
+	notes   []RatingNote
+	cases   []DisputeNote
+	alerted []string // what the operator heard
+	quote   *Quote
+	node    *fakeNode
+	deaf    bool // no relay takes anything
+	heeds   func(Letter)
+	asked   []Input // every message of a client, as relays keep them
 }
 
 const startTime = 1_767_225_600
@@ -229,6 +230,9 @@ func (w *world) pump() {
 func (w *world) carry(r *Row) bool {
 	w.t.Helper()
 	d := &dispatcher{e: w.e, p: w.ports()}
+	if a, ok := r.Effect.(*Alert); ok {
+		w.alerted = append(w.alerted, a.Text)
+	}
 	gone, _, err := d.carryOut(w.t.Context(), r, false)
 	if err != nil && !errors.Is(err, errNodeDown) && !errors.Is(err, errLost) {
 		w.t.Fatalf("carry %s: %v", effectKind(r.Effect), err)

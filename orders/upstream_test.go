@@ -7,7 +7,7 @@ import (
 )
 
 // The limitations that the reference server is known to have, one test each: what a trader meets there must not happen
-// here. Later work: L17, L20 and L24 (disputes), L8, L21, L27, L28 and L30 (bonds), and of L22 bans and the pruning of
+// here. Those about solvers are in roster_test.go. Later work: L8, L21, L27, L28 and L30 (bonds), and of L22 the pruning of
 // old orders.
 
 func TestL01_AnOrderTakenWithAnInvoiceLeavesTheBook(t *testing.T) {
