@@ -3,6 +3,7 @@ package scenario
 import (
 	"context"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -85,8 +86,20 @@ func newWorld(t *testing.T) (*World, *Sim) {
 	return w, sim
 }
 
+// newWorldOf has other options.
+func newWorldOf(t *testing.T, options map[string]any) (*World, *Sim) {
+	t.Helper()
+	w, sim, _ := anyWorld(t, options)
+	return w, sim
+}
+
 // newWorldWith has more relays beside the first, which it returns.
 func newWorldWith(t *testing.T, more ...string) (*World, *Sim, *relay.Server) {
+	t.Helper()
+	return anyWorld(t, nil, more...)
+}
+
+func anyWorld(t *testing.T, more map[string]any, relays ...string) (*World, *Sim, *relay.Server) {
 	t.Helper()
 	bin := binaries(t)
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
@@ -108,10 +121,13 @@ func newWorldWith(t *testing.T, more ...string) (*World, *Sim, *relay.Server) {
 		t.Fatal(err)
 	}
 	t.Cleanup(market.Close)
-	sim, err := NewSim(ctx, SimConfig{Dir: dir, Bin: bin, Log: log, Options: map[string]any{
-		"mostro-relays": strings.Join(append(more, srv.URL), ","), "mostro-expiration-seconds": fmt.Sprint(WaitingSeconds),
+	relays = append(relays, srv.URL)
+	options := map[string]any{
+		"mostro-relays": strings.Join(relays, ","), "mostro-expiration-seconds": fmt.Sprint(WaitingSeconds),
 		"mostro-price-sources": market.Option(),
-	}})
+	}
+	maps.Copy(options, more)
+	sim, err := NewSim(ctx, SimConfig{Dir: dir, Bin: bin, Log: log, Options: options})
 	t.Cleanup(func() {
 		if sim != nil {
 			sim.Close()
@@ -128,7 +144,7 @@ func newWorldWith(t *testing.T, more ...string) (*World, *Sim, *relay.Server) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &World{Node: sim, Relays: append(more, srv.URL), Say: testWriter{t}}
+	w := &World{Node: sim, Relays: relays, Say: testWriter{t}}
 	if err := w.Start(ctx); err != nil {
 		t.Fatal(err)
 	}
