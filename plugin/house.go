@@ -17,6 +17,7 @@ import (
 	"github.com/mostro-cln/mostro/orders"
 	"github.com/mostro-cln/mostro/plugin/lightning"
 	"github.com/mostro-cln/mostro/plugin/prices"
+	"github.com/mostro-cln/mostro/plugin/webpage"
 )
 
 // house is the running exchange: the engine, and the loops that bring it the world and carry its effects out. It is
@@ -39,6 +40,7 @@ type house struct {
 	dest   *resolver
 	pool   *nostrio.Pool
 	gate   *nostrio.Gate
+	page   *webpage.Page // nil: the web client is not served
 	since  time.Time
 
 	notices notices
@@ -96,6 +98,9 @@ func (h *house) open(ctx context.Context) error {
 	h.copies = &backups{
 		dir: filepath.Join(h.config.DataDir, "backups"), every: h.config.BackupEvery, keep: h.config.BackupKeep, log: h.log,
 		write: h.Engine.Backup, now: time.Now,
+	}
+	if err := h.openPage(); err != nil {
+		return err
 	}
 	h.recon = lightning.NewReconciler(h.Engine, h.escrow, h.payer, h.log, time.Now, newSeed)
 	return h.openNostr()
@@ -176,6 +181,9 @@ func (h *house) run(ctx context.Context) {
 	loop("rates", h.publishRates)
 	loop("timer", h.timer)
 	loop("publisher", h.publisher)
+	if h.page != nil {
+		loop("web client", h.page.Run)
+	}
 }
 
 func (h *house) ports() orders.Ports {
