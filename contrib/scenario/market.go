@@ -17,7 +17,8 @@ import (
 	"github.com/mostro-cln/mostro/orders"
 )
 
-// PriceServer answers as a source of prices does: one bitcoin costs 50 000 euros, so one euro is 2 000 sat.
+// PriceServer answers as a source of prices does: one bitcoin costs 50 000 euros, so one euro is 2 000 sat. Other
+// currencies are there for books that look like those of the world.
 type PriceServer struct {
 	URL string
 	srv *http.Server
@@ -35,7 +36,8 @@ func NewPriceServer() (*PriceServer, error) {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /exrates/BTC", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
-		fmt.Fprint(w, `{"BTC":{"EUR":50000,"USD":55000,"BTC":1},"base":"BTC"}`)
+		fmt.Fprint(w, `{"BTC":{"EUR":50000,"USD":55000,"GBP":43000,"CHF":47000,"BRL":300000,"ARS":75000000,"MXN":1000000,`+
+			`"VES":9000000,"CUP":20000000,"NGN":82000000,"INR":4700000,"JPY":8200000,"BTC":1},"base":"BTC"}`)
 	})
 	p := &PriceServer{URL: "http://" + l.Addr().String(), srv: &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}}
 	go p.srv.Serve(l) // until Close

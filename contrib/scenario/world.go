@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/mostro-cln/mostro/contrib/trader"
@@ -13,13 +14,15 @@ import (
 	"github.com/mostro-cln/mostro/orders"
 )
 
-// World is an exchange at work: the relays' addresses, the node, and who trades there.
+// World is an exchange at work: the relays' addresses, the node, and who trades there. People can come and trade from
+// any goroutine once it has been started; Say is written to by one at a time.
 type World struct {
 	Node   Node
 	Relays []string
 	Mostro string // the exchange's public key, hex
 	Say    io.Writer
 
+	mu     sync.Mutex // guards all below, and Say
 	people []*Person
 	next   int
 }
@@ -121,20 +124,26 @@ func (w *World) Person(ctx context.Context, name string, sats orders.Sats, way o
 	if err != nil {
 		return nil, fmt.Errorf("%s's client: %w", name, err)
 	}
+	w.mu.Lock()
 	w.next++
 	wallet, err := w.Node.Wallet(ctx, fmt.Sprintf("%s-%d", name, w.next), sats)
+	w.mu.Unlock()
 	if err != nil {
 		t.Close()
 		return nil, fmt.Errorf("%s's wallet: %w", name, err)
 	}
 	p := &Person{Trader: t, Name: name, Wallet: wallet, w: w}
+	w.mu.Lock()
 	w.people = append(w.people, p)
+	w.mu.Unlock()
 	p.start, err = p.total(ctx)
 	return p, err
 }
 
 // Leave ends the clients that have been made so far.
 func (w *World) Leave() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	for _, p := range w.people {
 		p.Close()
 	}
@@ -164,6 +173,8 @@ func (p *Person) Gains(ctx context.Context, want orders.Msats) error {
 
 // say tells who did what, for a person who watches.
 func (w *World) say(who, format string, args ...any) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	fmt.Fprintf(w.Say, "  %-8s %s\n", who, fmt.Sprintf(format, args...))
 }
 
