@@ -104,8 +104,9 @@ func until(ctx context.Context, what string, ask func() (bool, error)) error {
 // Person is a trader: a client that knows only relays, and a wallet.
 type Person struct {
 	*trader.Trader
-	Name   string
-	Wallet Wallet
+	Name       string
+	Wallet     Wallet
+	WalletName string // as the node knows it
 
 	w     *World
 	start orders.Msats
@@ -126,13 +127,14 @@ func (w *World) Person(ctx context.Context, name string, sats orders.Sats, way o
 	}
 	w.mu.Lock()
 	w.next++
-	wallet, err := w.Node.Wallet(ctx, fmt.Sprintf("%s-%d", name, w.next), sats)
+	walletName := fmt.Sprintf("%s-%d", name, w.next)
+	wallet, err := w.Node.Wallet(ctx, walletName, sats)
 	w.mu.Unlock()
 	if err != nil {
 		t.Close()
 		return nil, fmt.Errorf("%s's wallet: %w", name, err)
 	}
-	p := &Person{Trader: t, Name: name, Wallet: wallet, w: w}
+	p := &Person{Trader: t, Name: name, Wallet: wallet, WalletName: walletName, w: w}
 	w.mu.Lock()
 	w.people = append(w.people, p)
 	w.mu.Unlock()
