@@ -44,6 +44,7 @@ type Info struct {
 	Held   orders.Msats   `json:"held_msat"`
 	Outbox int            `json:"outbox"`
 	Orders map[string]int `json:"orders"`
+	Web    string         `json:"web"` // address of the web client
 }
 
 // AwaitOpen waits until the exchange takes orders.
@@ -55,6 +56,17 @@ func (w *World) AwaitOpen(ctx context.Context) (info Info, err error) {
 		return info.Open, nil
 	})
 	return info, err
+}
+
+// AwaitWeb waits until the exchange serves the web client, and returns its address.
+func (w *World) AwaitWeb(ctx context.Context) (url string, err error) {
+	err = until(ctx, "the web client is served", func() (bool, error) {
+		var info Info
+		err := w.Node.Call(ctx, "mostro-info", nil, &info)
+		url = info.Web
+		return url != "", err
+	})
+	return url, err
 }
 
 // Status asks the node for an order's status.

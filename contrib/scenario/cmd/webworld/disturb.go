@@ -124,7 +124,7 @@ func (w *world) disturbExchange(ctx context.Context, p exchangeParams) (any, err
 		_, err = x.world.AwaitOpen(ctx)
 	}
 	if err == nil && starts {
-		err = x.look(ctx)
+		_, err = x.world.AwaitWeb(ctx) // at the same address
 	}
 	return none{}, err
 }

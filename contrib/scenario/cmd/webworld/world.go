@@ -238,32 +238,15 @@ func (w *world) start(ctx context.Context, x *exchange, s settings) error {
 		return err
 	}
 	x.RPCFile = x.sim.RPCPath()
-	return x.look(ctx)
-}
-
-// look learns what the node and the exchange say of themselves.
-func (x *exchange) look(ctx context.Context) error {
+	if x.Web, err = x.world.AwaitWeb(ctx); err != nil {
+		return err
+	}
 	var info struct {
-		NodeID   string `json:"node_id"`
-		Fee      string `json:"fee"`
-		FeePayer string `json:"fee_payer"`
-		Web      string `json:"web"`
+		NodeID string `json:"node_id"`
 	}
-	for {
-		if err := x.sim.Call(ctx, "mostro-info", nil, &info); err != nil {
-			return err
-		}
-		if info.Web != "" {
-			break
-		}
-		select { // it listens a moment after the start
-		case <-ctx.Done():
-			return fmt.Errorf("the web client is not served: %w", ctx.Err())
-		case <-time.After(20 * time.Millisecond):
-		}
-	}
-	x.NodeID, x.Fee, x.FeePayer, x.Web = info.NodeID, info.Fee, info.FeePayer, info.Web
-	return nil
+	err = x.sim.Call(ctx, "mostro-info", nil, &info)
+	x.NodeID = info.NodeID
+	return err
 }
 
 // freePort is a port that the exchange keeps over its restarts, as a page's origin has to.
