@@ -44,6 +44,7 @@ var calls = map[string]call{
 	"rpc": with((*world).rpc),
 
 	"orders": with((*world).listOrders), "order": with((*world).showOrder), "events": with((*world).events),
+	"dispute": with((*world).dispute), "solver": with((*world).solver),
 	"seed": with((*world).seed), "partner": with((*world).partner), "partners": with((*world).listPartners),
 }
 

@@ -15,8 +15,8 @@
 //	 "solvers":[{"pubkey":"…","npub":"…","nsec":"…"},…],
 //	 "log":"/tmp/…/log"}
 //
-// nsec is the exchange's own key, which the protocol takes for the admin's. The solvers are two fresh keys that nobody
-// has appointed yet; do it as the admin, or by /rpc. With two exchanges the second has another name, another fee, which
+// nsec is the exchange's own key, which the protocol takes for an admin's. The solvers are two fresh keys that nobody has
+// named a solver yet (/solver). With two exchanges the second has another name, another fee, which
 // both sides share, and asks clients for gift wraps (-transport).
 //
 // The program ends on SIGTERM or SIGINT, and when its stdin closes if that is a pipe; it takes everything with it.
@@ -69,6 +69,10 @@
 //	                                             was sent, releases. make {kind,sats?,fiat?,fiat_amount?,min?,max?,premium?,
 //	                                             method?} makes the order, take {order_id,kind,fiat_amount?} takes one.
 //	                                             → {order_id,wallet}. transport: 1 or 2, as the exchange asks if not given
+//	/dispute   {do,…,exchange?}                  an admin: take {dispute_id?} takes a dispute, the only open one if none is
+//	                                             named, → {dispute_id,order_id,admin}; settle {order_id} decides for the
+//	                                             buyer, cancel {order_id} for the seller
+//	/solver    {pubkey,level?,exchange?}         that admin names a solver, read-write if not said to be read
 //	/partners  {}                                → {"partners":[{order_id,wallet,state,error?}]}; state is playing, done or failed
 package main
 

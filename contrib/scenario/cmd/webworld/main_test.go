@@ -481,6 +481,45 @@ func TestPartnersPlayTheOtherSide(t *testing.T) {
 	w.audit()
 }
 
+// One dispute is decided for each side.
+func TestAnAdminDecidesDisputes(t *testing.T) {
+	w := start(t)
+	ctx, cancel := context.WithTimeout(t.Context(), deadly)
+	defer cancel()
+	for _, c := range []struct {
+		do     string
+		status string
+		heard  nostrio.Action
+	}{{"settle", "success", nostrio.ActAdminSettled}, {"cancel", "canceled-by-admin", nostrio.ActAdminCanceled}} {
+		s := w.sale(ctx, 0)
+		w.do("pay", m{"wallet": "alice", "bolt11": s.hold}, nil)
+		s.expect(ctx, s.buy, nostrio.ActHoldInvoicePaymentAccepted)
+		s.must(s.buy.Dispute(ctx))
+		id := s.expect(ctx, s.buy, nostrio.ActDisputeByYou).Dispute()
+		var taken struct {
+			Dispute orders.DisputeID `json:"dispute_id"`
+			Order   orders.OrderID   `json:"order_id"`
+		}
+		if w.do("dispute", m{"do": "take", "dispute_id": id}, &taken); taken.Dispute != id || taken.Order != s.buy.ID() {
+			t.Errorf("took %+v", taken)
+		}
+		s.expect(ctx, s.sell, nostrio.ActAdminTookDispute)
+		w.do("dispute", m{"do": c.do, "order_id": s.buy.ID()}, nil)
+		s.expect(ctx, s.buy, c.heard)
+		s.expect(ctx, s.sell, c.heard)
+		for end := time.Now().Add(deadly); status(w, "order", m{"order_id": s.buy.ID()}) != c.status; time.Sleep(20 * time.Millisecond) {
+			if time.Now().After(end) {
+				t.Fatalf("%s: the order is not %s", c.do, c.status)
+			}
+		}
+	}
+	w.do("solver", m{"pubkey": w.Solvers[0].Npub}, nil)
+	if code, body := w.post("dispute", m{"do": "take"}); code != 400 || !strings.Contains(string(body), "0 are open") {
+		t.Errorf("status %d, %s", code, body)
+	}
+	w.audit()
+}
+
 func TestCallsThatMakeNoSenseAreTold(t *testing.T) {
 	w := start(t)
 	for _, c := range []struct {
@@ -505,6 +544,8 @@ func TestCallsThatMakeNoSenseAreTold(t *testing.T) {
 		{"seed", m{"count": 50_001}, 400, "count"},
 		{"partner", m{"do": "take", "kind": "sell"}, 400, "order_id"},
 		{"partner", m{"do": "make"}, 400, "kind"},
+		{"dispute", m{"do": "settle"}, 400, "order_id"},
+		{"solver", m{"pubkey": "npub1"}, 400, "pubkey"},
 		{"rpc", m{}, 400, "method"},
 		{"rpc", m{"method": "no-such-thing"}, 422, "no-such-thing"},
 		{"order", m{"order_id": "x"}, 422, "order_id"},

@@ -104,6 +104,7 @@ type exchange struct {
 	secret string // hex
 	world  *scenario.World
 	sim    *scenario.Sim
+	judge  *judge
 	turns  sync.Mutex // held while the exchange or its node is stopped or started
 }
 
@@ -218,7 +219,11 @@ func (w *world) start(ctx context.Context, x *exchange, s settings) error {
 	if err != nil {
 		return err
 	}
+	if x.judge, err = newJudge(w.about.Relays, x.PubKey); err != nil {
+		return err
+	}
 	options := map[string]any{
+		"mostro-admins": x.judge.t.Identity().String(),
 		"mostro-relays": strings.Join(w.about.Relays, ","), "mostro-nsec-file": keyFile, "mostro-price-sources": w.prices.Option(),
 		"mostro-name": x.Name, "mostro-fee": x.Fee, "mostro-fee-payer": x.FeePayer, "mostro-web-listen": "127.0.0.1:" + port,
 	}
@@ -289,6 +294,9 @@ func (w *world) close() {
 	for _, x := range w.about.Exchanges {
 		if x.world != nil {
 			x.world.Leave()
+		}
+		if x.judge != nil {
+			x.judge.t.Close()
 		}
 		if x.sim != nil {
 			all.Go(func() error {
