@@ -17,6 +17,7 @@ import (
 	"github.com/mostro-cln/mostro/orders"
 	"github.com/mostro-cln/mostro/plugin/lightning"
 	"github.com/mostro-cln/mostro/plugin/prices"
+	"github.com/mostro-cln/mostro/plugin/webpage"
 )
 
 // house is the running exchange: the engine, and the loops that bring it the world and carry its effects out. It is
@@ -40,6 +41,7 @@ type house struct {
 	dest   *resolver
 	pool   *nostrio.Pool
 	gate   *nostrio.Gate
+	page   *webpage.Page // nil: the web client is not served
 	since  time.Time
 
 	notices notices
@@ -106,6 +108,9 @@ func (h *house) open(ctx context.Context) error {
 	}
 	if err := h.store.Uncompacted(); err != nil {
 		h.log.Warn("the database is mostly free pages, and could not be written anew", "err", err)
+	}
+	if err := h.openPage(); err != nil {
+		return err
 	}
 	h.recon = lightning.NewReconciler(h.Engine, h.escrow, h.payer, h.log, time.Now, newSeed)
 	return h.openNostr()
@@ -187,6 +192,9 @@ func (h *house) run(ctx context.Context) {
 	loop("rates", h.publishRates)
 	loop("timer", h.timer)
 	loop("publisher", h.publisher)
+	if h.page != nil {
+		loop("web client", h.page.Run)
+	}
 }
 
 func (h *house) ports() orders.Ports {
