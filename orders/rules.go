@@ -35,7 +35,12 @@ type Rules struct {
 	OrderRetention int64
 	// SeenSeconds is how long an input is remembered; longer than any message may be old.
 	SeenSeconds int64
+	// KeepSeconds is how long an order stays in the store when it has ended; 0 is for ever.
+	KeepSeconds int64
 }
+
+// MinKeepSeconds is the least that an ended order is kept: longer than any of our messages about it is tried.
+const MinKeepSeconds = 60 * 24 * 3600
 
 // DefaultRules returns the settings of a fresh server.
 func DefaultRules() Rules {
@@ -45,7 +50,7 @@ func DefaultRules() Rules {
 		PendingSeconds: 24 * 3600, MaxPendingSeconds: 15 * 24 * 3600, WaitingSeconds: 900,
 		InvoiceWindow: 3600, MaxFinalCLTV: 432,
 		PayoutAttempts: 3, PayoutInterval: 60, SlowInterval: 3600, RoutingRate: 2000,
-		OrderRetention: 30 * 24 * 3600, SeenSeconds: 4 * 24 * 3600,
+		OrderRetention: 30 * 24 * 3600, SeenSeconds: 4 * 24 * 3600, KeepSeconds: 730 * 24 * 3600,
 	}
 }
 
@@ -67,5 +72,6 @@ func (r Rules) Check() error {
 	want(r.PayoutAttempts > 0 && r.PayoutInterval > 0 && r.SlowInterval > 0, "payout attempts %d every %d s, then every %d s: want more than 0", r.PayoutAttempts, r.PayoutInterval, r.SlowInterval)
 	want(r.RoutingRate >= 0 && r.RoutingRate <= 1_000_000, "routing rate %d ppm: want 0…1000000", r.RoutingRate)
 	want(r.OrderRetention > 0 && r.SeenSeconds > 0, "retention %d s, memory of inputs %d s: want more than 0", r.OrderRetention, r.SeenSeconds)
+	want(r.KeepSeconds == 0 || r.KeepSeconds >= MinKeepSeconds, "ended orders are kept %d s: want 0 or at least %d", r.KeepSeconds, MinKeepSeconds)
 	return errors.Join(errs...)
 }

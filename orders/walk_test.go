@@ -94,7 +94,7 @@ func newWalk(t *testing.T, k Kind, private bool, hits map[*row]int) *walk {
 // answersGoTo are the buckets that a refusal writes to.
 var answersGoTo = [][]byte{outboxBucket, seenBucket, seenAgeBucket}
 
-func must(t *testing.T, err error) {
+func must(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)

@@ -149,7 +149,7 @@ func (c *Config) rules() orders.Rules {
 	r.PendingSeconds, r.MaxPendingSeconds = seconds(c.OrderLife), seconds(c.MaxOrderLife)
 	r.WaitingSeconds, r.InvoiceWindow = seconds(c.WaitingLife), seconds(c.InvoiceWindow)
 	r.PayoutAttempts, r.PayoutInterval, r.RoutingRate = c.PaymentAttempts, seconds(c.PaymentInterval), c.MaxRoutingFee
-	r.OrderRetention = seconds(c.OrderRetention)
+	r.OrderRetention, r.KeepSeconds = seconds(c.OrderRetention), seconds(c.KeepOrders)
 	// A gift wrap's outer time is put back by two days, and clocks may be ahead; an event can come again for so long.
 	r.SeenSeconds = seconds(c.MessageWindow) + 3*24*3600
 	return r
