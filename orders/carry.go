@@ -10,6 +10,9 @@ import (
 // carryOut does one row. gone: it has left the outbox. Else it is tried again after wait, or after a growing pause if
 // there is an error.
 func (d *dispatcher) carryOut(ctx context.Context, r *Row, more bool) (gone bool, wait time.Duration, err error) {
+	if owed, err := d.e.owes(r.Number); err != nil || !owed { // a commit that seemed to fail may have taken it out
+		return err == nil, 0, err
+	}
 	switch e := r.Effect.(type) {
 	case *Letter:
 		return d.letter(ctx, r, e)
@@ -47,6 +50,12 @@ func (d *dispatcher) carryOut(ctx context.Context, r *Row, more bool) (gone bool
 	return d.finish(ctx, r)
 }
 
+// owes reports whether a row is in the outbox.
+func (e *Engine) owes(row uint64) (ok bool, err error) {
+	err = e.read(func(t *tx) { ok = t.hasRow(row) })
+	return ok, err
+}
+
 // maxLetterAge is how long a message is tried; its NIP-40 expiration is no later.
 const maxLetterAge = 30 * 24 * time.Hour
 
@@ -63,7 +72,7 @@ func (d *dispatcher) letter(ctx context.Context, r *Row, l *Letter) (bool, time.
 
 // finish takes a row out that needs no report.
 func (d *dispatcher) finish(ctx context.Context, r *Row) (bool, time.Duration, error) {
-	err := d.e.submit(ctx, func(t *tx) (after, error) {
+	err := d.e.submit(ctx, effectKind(r.Effect), func(t *tx) (after, error) {
 		t.dropRow(r.Number)
 		return after{}, nil
 	})
@@ -222,7 +231,7 @@ func (d *dispatcher) send(ctx context.Context, r *Row, p *Pay) (bool, time.Durat
 
 // keep saves a row that has changed, unless it is gone.
 func (d *dispatcher) keep(ctx context.Context, r *Row) error {
-	return d.e.submit(ctx, func(t *tx) (after, error) {
+	return d.e.submit(ctx, effectKind(r.Effect), func(t *tx) (after, error) {
 		if !t.hasRow(r.Number) {
 			return after{}, fmt.Errorf("outbox row %d is gone", r.Number)
 		}

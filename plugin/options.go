@@ -73,6 +73,7 @@ type Config struct {
 	DataDir     string        // absolute
 	BackupEvery time.Duration // 0: on the operator's word only
 	BackupKeep  int
+	MinDiskMiB  int // free, for new orders; 0: no limit
 }
 
 // option is one row of the table. lightningd is told that every option is a string, whatever we make of it: it
@@ -94,6 +95,7 @@ var options = []option{
 	{"mostro-data-dir", "", "directory of the exchange's database; `mostro` in lightningd's network directory if not given", text(4096, func(c *Config) *string { return &c.DataDir })},
 	{"mostro-backup-hours", "24", "time between two backups of the database, in `backups` in its directory, hours; 0 is none", span(time.Hour, 0, 8760, func(c *Config) *time.Duration { return &c.BackupEvery })},
 	{"mostro-backup-keep", "7", "how many of these backups are kept, the newest ones", number(1, 10_000, func(c *Config) *int { return &c.BackupKeep })},
+	{"mostro-min-disk-mb", "256", "free space on the database's disk below which new orders and takes are refused, MiB; trades under way go on; 0 is no limit", number(0, 1<<20, func(c *Config) *int { return &c.MinDiskMiB })},
 	{"mostro-name", "", "name in the exchange's public profile", text(100, func(c *Config) *string { return &c.Name })},
 	{"mostro-about", "", "what the public profile says about the exchange", text(1000, func(c *Config) *string { return &c.About })},
 	{"mostro-picture", "", "address of the profile's picture", webAddress(func(c *Config) *string { return &c.Picture })},
