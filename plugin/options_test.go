@@ -46,7 +46,7 @@ func TestDefaultsAreAcceptedAndMeanWhatTheySay(t *testing.T) {
 		MaxRoutingFee: 2000, PaymentAttempts: 3, PaymentInterval: time.Minute,
 		OrderRetention: 30 * 24 * time.Hour, RatingRetention: 90 * 24 * time.Hour,
 		InfoInterval: 5 * time.Minute, RelaysInterval: time.Minute,
-		DataDir: "/l/bitcoin/mostro",
+		DataDir: "/l/bitcoin/mostro", MinDiskMiB: 256, KeepOrders: 730 * 24 * time.Hour,
 	}
 	if !reflect.DeepEqual(c, want) {
 		t.Errorf("got  %+v\nwant %+v", c, want)
@@ -91,6 +91,8 @@ func TestOptionsAreRefusedWithOneSentenceEach(t *testing.T) {
 		{"mostro-max-order-sats", "50", `50`},
 		{"mostro-trade-hours", "145", `"145"`},
 		{"mostro-expiration-hours", "720", `720`},
+		{"mostro-keep-orders-days", "59", `59`},
+		{"mostro-min-disk-mb", "-1", `"-1"`},
 		{"mostro-pow", "33", `"33"`},
 		{"mostro-pow", "", `""`},
 		{"mostro-picture", "javascript:alert(1)", `"javascript:alert(1)"`},
