@@ -45,6 +45,7 @@ type Engine struct {
 
 // job is one piece of work for the writer. Its function may run twice, so it only computes and writes to the tx.
 type job struct {
+	what string // the kind of input, or of effect
 	do   func(*tx) (after, error)
 	then after
 	err  error
@@ -53,11 +54,12 @@ type job struct {
 
 // after is what a job leaves to do once its transaction is on disk.
 type after struct {
-	rows  []*Row
-	order *Order // moved
-	from  Status
-	on    On
-	more  []after // of orders that were made on the way
+	rows    []*Row
+	order   *Order // moved
+	from    Status
+	on      On
+	more    []after  // of orders that were made on the way
+	solvers []Solver // all, if they have changed; not nil then
 }
 
 // NewEngine starts the writer over a store. Close ends it.
@@ -99,7 +101,7 @@ func (e *Engine) Do(ctx context.Context, in Input) (Outcome, error) {
 // do also takes a row out of the outbox, in the same transaction: the input is the row's result.
 func (e *Engine) do(ctx context.Context, in Input, row uint64) (Outcome, error) {
 	var out Outcome
-	err := e.submit(ctx, func(t *tx) (then after, err error) {
+	err := e.submit(ctx, string(in.Act.On()), func(t *tx) (then after, err error) {
 		out, then, err = e.decide(t, &in)
 		if err == nil && row != 0 {
 			t.dropRow(row)
@@ -112,8 +114,8 @@ func (e *Engine) do(ctx context.Context, in Input, row uint64) (Outcome, error) 
 	return out, nil
 }
 
-func (e *Engine) submit(ctx context.Context, fn func(*tx) (after, error)) error {
-	j := &job{do: fn, done: make(chan struct{})}
+func (e *Engine) submit(ctx context.Context, what string, fn func(*tx) (after, error)) error {
+	j := &job{what: what, do: fn, done: make(chan struct{})}
 	select {
 	case e.jobs <- j:
 	case <-e.stopped:
@@ -217,6 +219,7 @@ func (e *Engine) attempt(batch []*job) ([]*job, error) {
 					return j.err
 				}
 			}
+			hitEach("before", batch)
 			return nil
 		})
 		if bad >= 0 {
@@ -228,6 +231,7 @@ func (e *Engine) attempt(batch []*job) ([]*job, error) {
 		if err != nil {
 			return batch, err
 		}
+		hitEach("after", batch)
 		for _, j := range batch {
 			e.settle(j.then)
 		}
@@ -270,7 +274,7 @@ func (e *Engine) decide(t *tx, in *Input) (Outcome, after, error) {
 // counts reports whether the input is remembered. A report that changed nothing is not: when it comes again, it may
 // mean something. A deadline is compared with the order's own, which may be the same a second time.
 func (s *step) counts() bool {
-	if !s.in.From.Trade.IsZero() {
+	if !s.in.From.Trade.IsZero() || officialAct(s.in.Act) {
 		return true
 	}
 	return s.in.Act.On() != OnDeadline && (s.moved || len(s.effects) > 0 || len(s.saveHold) > 0)
@@ -279,7 +283,7 @@ func (s *step) counts() bool {
 // begin makes the step: the order, the hold and the facts that the guards ask for.
 func (e *Engine) begin(t *tx, in *Input) (*step, error) {
 	s := &step{in: in, rules: e.rules.Load(), o: &Order{}}
-	id := in.Order
+	id := t.subject(in)
 	if h, ok := hashOf(in.Act); ok {
 		hold, known := t.hold(h)
 		if !known {
@@ -292,14 +296,25 @@ func (e *Engine) begin(t *tx, in *Input) (*step, error) {
 	}
 	if o, ok := t.order(id); ok && in.Act.On() != OnNewOrder {
 		s.o = o
-	} else if in.From.Trade.IsZero() {
+	} else if in.From.Trade.IsZero() && !officialAct(in.Act) {
 		return nil, fmt.Errorf("%s: there is no order %s", in.Act.On(), id)
 	}
 	s.from = s.o.Status
 	s.loadHold(t)
 	s.loadFacts(t)
+	s.loadOfficials(t)
 	s.loadInvoice(t)
 	return s, nil
+}
+
+// subject is the order that a message is about. A dispute is taken by its own id.
+func (t *tx) subject(in *Input) OrderID {
+	a, ok := in.Act.(AdminTake)
+	if !ok || a.Dispute.IsZero() {
+		return in.Order
+	}
+	id, _ := t.disputed(a.Dispute)
+	return id
 }
 
 // loadHold finds the order's current hold; an input about another one is a stray.
@@ -374,6 +389,15 @@ func invoiceHash(a Act) (h Hash) {
 
 // run decides: guards, then the life cycle. It returns the reason of a refusal, else empty.
 func (s *step) run() Reason {
+	reason := s.resolve()
+	if reason == "" {
+		s.noteWay()
+	}
+	s.recordAct(reason)
+	return reason
+}
+
+func (s *step) resolve() Reason {
 	if s.stray != nil {
 		s.straggler()
 		return ""
@@ -401,7 +425,7 @@ func (s *step) run() Reason {
 		s.noteHold()
 		s.meet()
 		s.take(r)
-	case !s.in.From.Trade.IsZero():
+	case !s.in.From.Trade.IsZero() || officialAct(s.in.Act):
 		return s.refuse(lastly[s.in.Act.On()])
 	default:
 		s.unexpected()
@@ -468,8 +492,14 @@ func (s *step) refuse(err error) Reason {
 	if !ok || reason == "" {
 		reason = InvalidAction
 	}
+	if s.in.From.Trade.IsZero() { // the operator, who has the outcome
+		return reason
+	}
 	l := s.letter(s.in.From, SayCantDo)
 	l.Order, l.Request, l.Reason = s.in.Order, s.in.Request, reason
+	if a, ok := s.in.Act.(AdminTake); ok {
+		l.About = &a.Dispute
+	}
 	s.owe(l)
 	return reason
 }
@@ -483,6 +513,13 @@ func (s *step) save(t *tx) after {
 		t.putUser(u)
 	}
 	then := after{from: s.from, on: s.in.Act.On()}
+	for _, v := range s.saveSolver {
+		t.putSolver(v)
+		then.solvers = t.solvers()
+	}
+	for _, r := range s.records {
+		t.addRecord(r)
+	}
 	for _, c := range s.children {
 		then.more = append(then.more, c.save(t))
 	}
@@ -518,6 +555,9 @@ func (e *Engine) settle(then after) {
 	}
 	for _, m := range then.more {
 		e.settle(m)
+	}
+	if then.solvers != nil {
+		e.keys.setSolvers(then.solvers)
 	}
 	if len(then.rows) == 0 {
 		return

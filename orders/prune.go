@@ -27,7 +27,7 @@ func (e *Engine) prune(ctx context.Context, now int64) error {
 		return err
 	}
 	if len(old) > 0 {
-		err := e.submit(ctx, func(t *tx) (after, error) {
+		err := e.submit(ctx, "prune", func(t *tx) (after, error) {
 			owed := t.owedOrders()
 			for id, rows := range old {
 				if o, ok := t.order(id); ok && t.forgettable(o, owed, now-keep, now) {
@@ -121,6 +121,9 @@ func (t *tx) dropOrder(o *Order, rows *looseRows) {
 		for _, k := range keys {
 			t.drop(bucket, k)
 		}
+	}
+	if o.Dispute != nil {
+		t.drop(disputesBucket, o.Dispute.ID[:])
 	}
 	for _, h := range rows.invoices {
 		t.drop(invoicesBucket, h[:])

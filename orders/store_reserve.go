@@ -45,5 +45,5 @@ func (e *Engine) Reserve(n int64) error { return e.store.Reserve(n) }
 
 // Probe writes an empty commit: nil means that the store can be written.
 func (e *Engine) Probe(ctx context.Context) error {
-	return e.submit(ctx, func(*tx) (after, error) { return after{}, nil })
+	return e.submit(ctx, "reserve", func(*tx) (after, error) { return after{}, nil })
 }
