@@ -29,7 +29,7 @@ func (d *dispatcher) carryOut(ctx context.Context, r *Row, more bool) (gone bool
 			}
 		}
 	case *DisputeNote:
-		if !more {
+		if !more && d.p.Now().Unix() < e.Expiration {
 			if err := d.p.Courier.Dispute(ctx, *e); err != nil {
 				return false, 0, fmt.Errorf("publish a dispute: %w", err)
 			}

@@ -159,7 +159,7 @@ func (e *Engine) write(ctx context.Context) {
 		case j := <-e.jobs:
 			e.commit(e.batch(j))
 		case <-again:
-			e.certain()
+			_ = e.certain() // else it is tried again
 		}
 	}
 }

@@ -249,7 +249,7 @@ func (s *Store) write(fn func(*tx) error) (txid uint64, err, failed error) {
 			return nil
 		}
 		txid = uint64(b.ID())
-		defer b.Rollback() // nothing is left to roll back after a commit
+		defer func() { _ = b.Rollback() }() // an error if there is nothing to roll back, after a commit
 		if err := fn(&tx{b, s.seal}); err != nil {
 			return err
 		}

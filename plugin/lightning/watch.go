@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -131,7 +132,11 @@ func (e *Escrow) look(ctx context.Context, book Book, kind HoldKind, height uint
 		return
 	}
 	if err := book.Report(ctx, act); err != nil && ctx.Err() == nil {
-		e.log.Error("report a hold invoice", "hash", h.Hash.String(), "input", string(act.On()), "err", err)
+		level := slog.LevelError
+		if orders.Unwritten(err) { // the disk's trouble, which is told elsewhere; the next round reports again
+			level = slog.LevelDebug
+		}
+		e.log.Log(ctx, level, "report a hold invoice", "hash", h.Hash.String(), "input", string(act.On()), "err", err)
 	}
 }
 
