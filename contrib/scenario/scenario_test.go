@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/mostro-cln/mostro/contrib/relay"
+	"github.com/mostro-cln/mostro/contrib/trader"
 )
 
 // built are the plugins as a user would build them, and those with failpoints.
@@ -89,17 +90,18 @@ func newWorld(t *testing.T) (*World, *Sim) {
 // newWorldOf has other options.
 func newWorldOf(t *testing.T, options map[string]any) (*World, *Sim) {
 	t.Helper()
-	w, sim, _ := anyWorld(t, options)
+	w, sim, _ := newWorldSet(t, options)
 	return w, sim
 }
 
 // newWorldWith has more relays beside the first, which it returns.
 func newWorldWith(t *testing.T, more ...string) (*World, *Sim, *relay.Server) {
 	t.Helper()
-	return anyWorld(t, nil, more...)
+	return newWorldSet(t, nil, more...)
 }
 
-func anyWorld(t *testing.T, more map[string]any, relays ...string) (*World, *Sim, *relay.Server) {
+// newWorldSet also sets options of the exchange.
+func newWorldSet(t *testing.T, options map[string]any, more ...string) (*World, *Sim, *relay.Server) {
 	t.Helper()
 	bin := binaries(t)
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
@@ -121,13 +123,12 @@ func anyWorld(t *testing.T, more map[string]any, relays ...string) (*World, *Sim
 		t.Fatal(err)
 	}
 	t.Cleanup(market.Close)
-	relays = append(relays, srv.URL)
-	options := map[string]any{
-		"mostro-relays": strings.Join(relays, ","), "mostro-expiration-seconds": fmt.Sprint(WaitingSeconds),
-		"mostro-price-sources": market.Option(),
+	all := map[string]any{
+		"mostro-relays": strings.Join(append(more, srv.URL), ","), "mostro-expiration-seconds": fmt.Sprint(WaitingSeconds),
+		"mostro-price-sources": market.Option(), "mostro-admins": AdminKey,
 	}
-	maps.Copy(options, more)
-	sim, err := NewSim(ctx, SimConfig{Dir: dir, Bin: bin, Log: log, Options: options})
+	maps.Copy(all, options)
+	sim, err := NewSim(ctx, SimConfig{Dir: dir, Bin: bin, Log: log, Options: all})
 	t.Cleanup(func() {
 		if sim != nil {
 			sim.Close()
@@ -144,7 +145,7 @@ func anyWorld(t *testing.T, more map[string]any, relays ...string) (*World, *Sim
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &World{Node: sim, Relays: relays, Say: testWriter{t}}
+	w := &World{Node: sim, Relays: append(more, srv.URL), Say: testWriter{t}}
 	if err := w.Start(ctx); err != nil {
 		t.Fatal(err)
 	}
@@ -161,7 +162,7 @@ func (w testWriter) Write(b []byte) (int, error) {
 
 func TestStoriesOnTheSimulatedNode(t *testing.T) {
 	w, sim := newWorld(t)
-	for _, s := range Stories {
+	for _, s := range slices.Concat(Stories, Disputes) {
 		t.Run(s.Name, func(t *testing.T) {
 			w.Say = testWriter{t}
 			defer w.Leave()
@@ -174,6 +175,17 @@ func TestStoriesOnTheSimulatedNode(t *testing.T) {
 				t.Error(err)
 			}
 		})
+	}
+}
+
+func TestTheAdminsKeyIsThatOfHisWords(t *testing.T) {
+	c, err := trader.New(trader.Config{Mnemonic: adminWords, Relays: []string{"ws://127.0.0.1:1"}, Mostro: AdminKey})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if got := c.Identity().String(); got != AdminKey {
+		t.Errorf("the admin is %s", got)
 	}
 }
 

@@ -19,6 +19,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"syscall"
 	"text/tabwriter"
@@ -115,7 +116,7 @@ func (t *tour) all(ctx context.Context, rust string) (err error) {
 	t.prices = market.Option()
 
 	err = t.network(ctx, t.config("ours"), func(r *scenario.Real) []scenario.Story {
-		list := append(append([]scenario.Story{}, scenario.Stories...), scenario.RealStories(r)...)
+		list := slices.Concat(scenario.Stories, scenario.Disputes, scenario.RealStories(r))
 		if t.kills {
 			list = append(list, scenario.Kills()...)
 		}
