@@ -35,7 +35,7 @@ test: ## all tests, with the race detector where it can be had, end to end on th
 
 crashwalk: ## kill our processes at every point at which something can get lost, on the simulated node
 	$(GO) test -tags failpoints ./orders/failpoint
-	$(GO) test -count=1 -timeout 90m -parallel 8 -run '^TestCrashWalk$$' -v ./contrib/scenario -walk | grep -v '^=== '
+	$(GO) test -count=1 -timeout 90m -parallel 8 -run '^TestCrashWalk$$' -v ./contrib/scenario -walk
 
 regtest: build ## the same scenarios on real bitcoind and lightningd, where they are in PATH
 	CGO_ENABLED=0 $(GO) build -tags failpoints -o $(BIN)/crash/mostro ./plugin
@@ -54,6 +54,7 @@ check: lint test ## what a reviewer runs
 lint: ## gofmt, vet and golangci-lint
 	@test -z "$$(gofmt -l orders nostrio plugin contrib)" || { gofmt -l orders nostrio plugin contrib; echo "run gofmt -w on these"; exit 1; }
 	$(GO) vet ./...
+	$(GO) vet -tags failpoints ./orders/... ./contrib/holdinvoice
 	$(TOOLS) golangci-lint run ./...
 
 fuzz: ## every fuzz target for FUZZ (default 10s)

@@ -275,6 +275,9 @@ func (h *house) takeOnce(ctx context.Context, in nostrio.Incoming) error {
 		h.log.Debug("message asks for nothing", "event", in.EventID.String(), "action", string(in.Message.Body.Action))
 		return nil
 	}
+	if err := ctx.Err(); err != nil { // what was not found out about a payout by now is no fault of the buyer's
+		return err
+	}
 	input.Closed = h.escrow.Ready() != nil || h.disk.Full() != ""
 	input.Quote = h.quote(input)
 	out, err := h.Do(ctx, input)
