@@ -2,6 +2,7 @@ package orders
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/aes"
 	"crypto/cipher"
 	"encoding/binary"
@@ -51,17 +52,30 @@ type Store struct {
 	db   *bbolt.DB
 	seal cipher.AEAD
 
-	compactFrom int64 // bytes
+	commit      func(commit func() error) error // nil: nothing stands between us and the disk
+	compactFrom int64                           // bytes
+}
+
+// StoreOptions change how a store writes. The zero value is normal use; the rest is for simulations and tests.
+type StoreOptions struct {
+	// NoSync leaves out the fsyncs: for a store that need not outlive the machine's next crash.
+	NoSync bool
+	// Commit stands in for each commit of the engine, in its goroutine. To return an error without a call of commit is
+	// a commit that failed and was not done; to call it and return an error is one that failed but was done.
+	Commit func(commit func() error) error
+
+	compactFrom int64 // bytes; 0: the constant
 }
 
 // Open opens or creates the file (mode 0600), runs the migrations and returns the store. Preimages are kept encrypted
 // under key. A file in use by another process is an error after lockWait; ErrNewerStore and ErrOtherKey are returned
 // as they say, and so is ErrDamaged. A file of mostly free pages is written anew.
 func Open(path string, key [32]byte, lockWait time.Duration) (*Store, error) {
-	return openStore(path, key, lockWait, compactFrom)
+	return OpenWith(path, key, lockWait, StoreOptions{})
 }
 
-func openStore(path string, key [32]byte, lockWait time.Duration, compactFrom int64) (*Store, error) {
+// OpenWith is Open with options.
+func OpenWith(path string, key [32]byte, lockWait time.Duration, o StoreOptions) (*Store, error) {
 	block, err := aes.NewCipher(key[:])
 	if err != nil {
 		return nil, fmt.Errorf("open store: %w", err)
@@ -70,8 +84,8 @@ func openStore(path string, key [32]byte, lockWait time.Duration, compactFrom in
 	if err != nil {
 		return nil, fmt.Errorf("open store: %w", err)
 	}
-	s := &Store{seal: seal, compactFrom: compactFrom}
-	options := &bbolt.Options{Timeout: lockWait, FreelistType: bbolt.FreelistMapType}
+	s := &Store{seal: seal, commit: o.Commit, compactFrom: cmp.Or(o.compactFrom, compactFrom)}
+	options := &bbolt.Options{Timeout: lockWait, FreelistType: bbolt.FreelistMapType, NoSync: o.NoSync, NoGrowSync: o.NoSync}
 	err = soundly(func() error {
 		if err := inspectSmall(path); err != nil {
 			return err
@@ -161,7 +175,18 @@ func (s *Store) view(fn func(*tx) error) error {
 
 func (s *Store) update(fn func(*tx) error) error {
 	return soundly(func() error {
-		return s.db.Update(func(b *bbolt.Tx) error { return fn(&tx{b, s.seal}) })
+		b, err := s.db.Begin(true)
+		if err != nil {
+			return err
+		}
+		defer b.Rollback() // nothing is left to roll back after a commit
+		if err := fn(&tx{b, s.seal}); err != nil {
+			return err
+		}
+		if s.commit != nil {
+			return s.commit(b.Commit)
+		}
+		return b.Commit()
 	})
 }
 
