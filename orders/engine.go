@@ -31,6 +31,7 @@ type Engine struct {
 	stop    context.CancelFunc
 	once    sync.Once
 
+	onRow func(name string) // nil: nobody counts
 	keys  knownKeys
 	owing chan struct{} // has a value when there are rows that the dispatcher has not taken
 	hurry chan struct{} // has a value when waiting rows are to be tried at once
@@ -49,6 +50,7 @@ type job struct {
 // after is what a job leaves to do once its transaction is on disk.
 type after struct {
 	rows  []*Row
+	row   *row   // of the life cycle
 	order *Order // moved
 	from  Status
 	on    On
@@ -365,7 +367,7 @@ func (s *step) run() Reason {
 
 // take does a row.
 func (s *step) take(r *row) {
-	s.moved = true
+	s.moved, s.row = true, r
 	s.o.Status = r.to
 	for _, act := range r.do {
 		act(s)
@@ -436,7 +438,7 @@ func (s *step) save(t *tx) after {
 	for _, u := range s.saveUser {
 		t.putUser(u)
 	}
-	then := after{from: s.from, on: s.in.Act.On()}
+	then := after{from: s.from, on: s.in.Act.On(), row: s.row}
 	for _, c := range s.children {
 		then.more = append(then.more, c.save(t))
 	}
@@ -469,6 +471,9 @@ func (e *Engine) settle(then after) {
 		if o.Status != then.from {
 			e.log.Info("order moved", "order", o.ID.String(), "from", string(then.from), "to", string(o.Status), "input", string(then.on))
 		}
+	}
+	if e.onRow != nil && then.row != nil {
+		e.onRow(rowNames[then.row])
 	}
 	for _, m := range then.more {
 		e.settle(m)

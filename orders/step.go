@@ -13,6 +13,7 @@ type step struct {
 	stray *Hold // the hold that the input is about, if it is not the current one
 	facts facts
 	moved bool // a row was found; the order is saved
+	row   *row // the one that was found
 
 	effects  []owed
 	entries  []Entry
