@@ -37,6 +37,7 @@ type Engine struct {
 	hurry chan struct{} // has a value when waiting rows are to be tried at once
 	mu    sync.Mutex
 	fresh []*Row // committed rows that the dispatcher has not taken
+	doubt bool   // a commit failed, and its rows may be in the outbox all the same
 }
 
 // job is one piece of work for the writer. Its function may run twice, so it only computes and writes to the tx.
@@ -181,6 +182,9 @@ func (e *Engine) commit(batch []*job) {
 			batch = append(batch[:bad:bad], batch[bad+1:]...)
 			continue
 		}
+		if err != nil {
+			e.lookAgain()
+		}
 		for _, j := range batch {
 			if err != nil {
 				j.err = fmt.Errorf("commit: %w", err)
@@ -190,6 +194,25 @@ func (e *Engine) commit(batch []*job) {
 			close(j.done)
 		}
 		return
+	}
+}
+
+// lookAgain is called after a commit that failed: it may be on disk all the same. Then the inputs, done again, are answered
+// from the record, and what they owe is known to nobody unless the outbox is read.
+func (e *Engine) lookAgain() {
+	if err := e.load(); err != nil {
+		e.log.Error("read the open orders after a commit that failed", "err", err)
+	}
+	e.mu.Lock()
+	e.doubt = true
+	e.mu.Unlock()
+	e.wake()
+}
+
+func (e *Engine) wake() {
+	select {
+	case e.owing <- struct{}{}:
+	default:
 	}
 }
 
@@ -484,8 +507,5 @@ func (e *Engine) settle(then after) {
 	e.mu.Lock()
 	e.fresh = append(e.fresh, then.rows...)
 	e.mu.Unlock()
-	select {
-	case e.owing <- struct{}{}:
-	default:
-	}
+	e.wake()
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"time"
 )
@@ -130,8 +131,18 @@ func (d *dispatcher) loop(ctx context.Context) {
 	}
 }
 
+// addFresh takes over what was committed since the last time and, after a commit that failed, what else the outbox has.
 func (d *dispatcher) addFresh() []*Row {
-	rows := d.e.takeFresh()
+	rows, doubt := d.e.takeFresh()
+	if doubt {
+		var all []*Row
+		if err := d.e.read(func(t *tx) { all = t.rows() }); err != nil {
+			d.e.log.Error("read the outbox after a commit that failed", "err", err)
+			d.e.putBack(rows)
+			return nil
+		}
+		rows = slices.DeleteFunc(all, func(r *Row) bool { return d.known[r.Number] })
+	}
 	d.add(rows)
 	return rows
 }
@@ -142,12 +153,19 @@ func (d *dispatcher) hurryUp() {
 	}
 }
 
-func (e *Engine) takeFresh() []*Row {
+func (e *Engine) takeFresh() (rows []*Row, doubt bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	rows := e.fresh
-	e.fresh = nil
-	return rows
+	rows, doubt = e.fresh, e.doubt
+	e.fresh, e.doubt = nil, false
+	return rows, doubt
+}
+
+// putBack undoes takeFresh; the loop tries again when it wakes the next time.
+func (e *Engine) putBack(rows []*Row) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.fresh, e.doubt = append(rows, e.fresh...), true
 }
 
 func (d *dispatcher) add(rows []*Row) {

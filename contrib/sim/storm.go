@@ -1,0 +1,219 @@
+package sim
+
+import (
+	"time"
+
+	"github.com/mostro-cln/mostro/contrib/holdinvoice/hold"
+	"github.com/mostro-cln/mostro/orders"
+)
+
+// run lives through the whole world: a storm, then calm until everything has come to its end, then the audit.
+func (w *world) run() {
+	w.house.start()
+	for w.wrongs == nil && w.trades < w.plan.trades && w.steps < w.deadline {
+		w.step()
+	}
+	if w.wrongs == nil {
+		w.drain()
+	}
+	if w.wrongs == nil {
+		w.audit()
+	}
+}
+
+// step is one thing that happens.
+func (w *world) step() {
+	w.steps++
+	switch n := w.rng.IntN(100); {
+	case n < 30:
+		w.act()
+	case n < 42:
+		for range 3 {
+			w.relays.deliver()
+		}
+	case n < 66:
+		w.house.carry(1 + w.rng.IntN(6))
+	case n < 71:
+		w.house.look()
+	case n < 74:
+		w.house.tellLate()
+	case n < 84:
+		w.timePasses()
+	case n < 86:
+		w.again()
+	case n < 87:
+		w.house.reconcile()
+	case n < 96:
+		w.house.carry(3)
+	default:
+		w.mishap()
+	}
+	w.world()
+}
+
+// world goes on by itself after each step.
+func (w *world) world() {
+	w.node.pass()
+	w.plugin.step()
+	w.bury()
+	w.rise()
+	if w.house.poked && w.rng.IntN(3) > 0 {
+		w.house.look()
+	}
+	w.bury()
+}
+
+func (w *world) bury() {
+	w.house.bury()
+	w.plugin.bury()
+}
+
+// rise brings up what is down, at once or later.
+func (w *world) rise() {
+	soon := func(n int) bool { return w.calm || w.rng.IntN(n) == 0 }
+	if w.node.dying {
+		if soon(2) {
+			w.bury()
+			w.node.start()
+		}
+		return
+	}
+	if !w.plugin.alive() && soon(4) {
+		if w.plugin.guardHolds() {
+			if soon(3) {
+				w.node.fall("node: restarted, so that the holder takes over from its guard")
+			}
+			return
+		}
+		w.plugin.start(true)
+		w.say("the holder is up again")
+	}
+	if !w.house.up && soon(2) {
+		w.house.start()
+	}
+}
+
+// timePasses is a moment, an hour or a day, with its blocks.
+func (w *world) timePasses() {
+	by := w.rng.Int64N(90)
+	switch w.rng.IntN(26) {
+	case 0, 1:
+		by = 901
+	case 2:
+		by = 3601
+	case 3:
+		by = 86_401 * w.rng.Int64N(2)
+	case 4:
+		by = 20_000
+	}
+	w.passes(by)
+	if w.rng.IntN(6) > 0 {
+		w.house.tick()
+	}
+	if w.rng.IntN(2) == 0 && w.house.up {
+		w.house.stepper.Hurry()
+	}
+}
+
+// passes moves the clock and mines what belongs to that time.
+func (w *world) passes(seconds int64) {
+	w.say("%d s pass", seconds)
+	for seconds > 0 {
+		s := min(seconds, 600)
+		seconds -= s
+		w.now += s
+		w.elapsed += time.Duration(s) * time.Second
+		if w.rng.Int64N(600) < s {
+			w.node.mine(1)
+		}
+		w.node.pass()
+		w.plugin.step()
+	}
+}
+
+// mishap is one of the larger ones.
+func (w *world) mishap() {
+	n := w.node
+	switch w.rng.IntN(16) {
+	case 0, 1:
+		w.fault("crash: the exchange")
+		w.house.die()
+	case 2:
+		w.fault("crash: the holder")
+		w.plugin.die()
+	case 3:
+		if !n.dying {
+			n.fall("node: restarted")
+		}
+	case 4, 5:
+		c := n.channels
+		if len(c) > 0 {
+			w.fault("node: a peer goes away or comes back")
+			x := c[w.rng.IntN(len(c))]
+			x.away = !x.away
+		}
+	case 6:
+		w.fault("chain: reorganised")
+		n.reorg(1 + w.rng.Uint32N(3))
+	case 7, 8:
+		w.fault("chain: blocks in a burst")
+		n.mine(3 + w.rng.Uint32N(12))
+	case 9:
+		w.fault("chain: the node falls behind, or catches up")
+		n.behind = !n.behind
+	case 10:
+		if d := w.house.disk; w.plan.disk && d != nil {
+			w.fault("disk: the exchange's is full, or has room again")
+			d.full = !d.full
+		}
+	case 11:
+		if w.plan.disk {
+			w.fault("disk: the holder's is full, or has room again")
+			w.plugin.disk.full = !w.plugin.disk.full
+		}
+	case 12:
+		w.fault("clock: it jumps")
+		w.now += w.rng.Int64N(8000) - 4000
+	case 13, 14:
+		w.handOfTheOperator()
+	case 15:
+		w.fault("node: HTLCs are shown again")
+		for _, h := range n.htlcs {
+			if h.state == heldState && h.call != "" && h.ch.state == normal && !n.dying {
+				n.ask(h, 30)
+			}
+		}
+	}
+}
+
+// handOfTheOperator settles or cancels a hold at the holder, past the exchange.
+func (w *world) handOfTheOperator() {
+	if !w.plan.rogue || !w.plugin.alive() || len(w.node.madeList) == 0 || w.rng.IntN(2) == 0 {
+		return
+	}
+	h := w.node.madeList[max(0, len(w.node.madeList)-1-w.rng.IntN(5))]
+	f := w.facts[h.order]
+	if f == nil {
+		return
+	}
+	command := "holdinvoicecancel"
+	if w.rng.IntN(3) == 0 {
+		command = "holdinvoicesettle"
+	}
+	w.fault("operator: " + command + " by hand")
+	f.rogue = true
+	_, err := w.plugin.h.Call(w.ctx, command, []byte(`{"payment_hash":"`+h.hash.String()+`"}`))
+	w.say("%s of %s: %v", command, hold.Hash(h.hash).String()[:8], err)
+}
+
+// live counts what is open.
+func (w *world) live() (open int, o []orders.Order) {
+	for _, id := range w.orders {
+		x, ok := w.order(id)
+		if ok && !x.Status.Final() && x.Status != orders.Frozen {
+			open++
+			o = append(o, x)
+		}
+	}
+	return open, o
+}
