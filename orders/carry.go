@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 )
 
@@ -69,6 +70,9 @@ func (d *dispatcher) finish(ctx context.Context, r *Row) (bool, time.Duration, e
 func (d *dispatcher) report(ctx context.Context, r *Row, act Act) (bool, time.Duration, error) {
 	in := Input{ID: NodeID(act.On(), number(r.Number)), At: d.p.Now().Unix(), Seed: d.p.NewSeed(), Order: r.Order, Act: act}
 	_, err := d.e.do(ctx, in, r.Number)
+	if err == nil {
+		d.e.calls.forget(r.Number)
+	}
 	return err == nil, 0, err
 }
 
@@ -158,7 +162,7 @@ func (d *dispatcher) pay(ctx context.Context, r *Row, p *Pay) (bool, time.Durati
 		return d.report(ctx, r, PayoutPaid{Hash: p.Hash, Preimage: rep.Preimage, Fee: rep.Fee})
 	case rep.State != PayNever:
 		return false, pendingPoll, nil
-	case p.Over || p.Began != 0 && !d.mayRun(p):
+	case p.Over || p.Began != 0 && !d.mayRun(r, p):
 		return d.report(ctx, r, PayoutFailed{Hash: p.Hash, Why: p.Why, Fatal: p.Fatal})
 	case p.Began != 0:
 		return false, min(pendingPoll, time.Duration(d.p.Payer.Patience())*time.Second), nil
@@ -192,14 +196,45 @@ func (d *dispatcher) elsewhere(ctx context.Context, r *Row, p *Pay) (gone bool, 
 	return false, wait, nil
 }
 
-// mayRun reports whether a call whose answer was lost may still send parts of the payment.
-func (d *dispatcher) mayRun(p *Pay) bool {
-	return p.Session == d.p.Payer.Session() && d.p.Now().Unix() < p.Began+d.p.Payer.Patience()
+// mayRun reports whether a call whose answer was lost may still send parts of the payment. Its time is counted from when
+// this process has met it first, on a clock that does not jump: Began is of one that does.
+func (d *dispatcher) mayRun(r *Row, p *Pay) bool {
+	if p.Session != d.p.Payer.Session() {
+		return false
+	}
+	now := d.p.elapsed()
+	return now-d.e.calls.since(r.Number, now) < time.Duration(d.p.Payer.Patience())*time.Second
+}
+
+// calls are the payment calls that this process knows to have begun, by the number of their row.
+type calls struct {
+	mu  sync.Mutex
+	met map[uint64]time.Duration // when, by Ports.Elapsed
+}
+
+// since is when the call of that row was met first: now, if it was not before.
+func (c *calls) since(row uint64, now time.Duration) time.Duration {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.met == nil {
+		c.met = map[uint64]time.Duration{}
+	}
+	if _, ok := c.met[row]; !ok {
+		c.met[row] = now
+	}
+	return c.met[row]
+}
+
+func (c *calls) forget(row uint64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.met, row)
 }
 
 // send marks the attempt as begun, on disk, and only then asks the node to pay.
 func (d *dispatcher) send(ctx context.Context, r *Row, p *Pay) (bool, time.Duration, error) {
 	p.Began, p.Session = d.p.Now().Unix(), d.p.Payer.Session()
+	d.e.calls.since(r.Number, d.p.elapsed())
 	if err := d.keep(ctx, r); err != nil {
 		p.Began, p.Session = 0, ""
 		return false, 0, err

@@ -33,6 +33,7 @@ type Engine struct {
 
 	onRow func(name string) // nil: nobody counts
 	keys  knownKeys
+	calls calls
 	owing chan struct{} // has a value when there are rows that the dispatcher has not taken
 	hurry chan struct{} // has a value when waiting rows are to be tried at once
 	mu    sync.Mutex

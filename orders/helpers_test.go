@@ -39,15 +39,17 @@ type world struct {
 	e     *Engine
 	rules Rules
 	now   int64
-	n     uint64
-	said  []Letter
-	book  []Announcement
-	notes []RatingNote
-	quote *Quote
-	node  *fakeNode
-	deaf  bool // no relay takes anything
-	heeds func(Letter)
-	asked []Input // every message of a client, as relays keep them
+	// jumped is how far the clock was set forward.
+	jumped int64
+	n      uint64
+	said   []Letter
+	book   []Announcement
+	notes  []RatingNote
+	quote  *Quote
+	node   *fakeNode
+	deaf   bool // no relay takes anything
+	heeds  func(Letter)
+	asked  []Input // every message of a client, as relays keep them
 }
 
 const startTime = 1_767_225_600
@@ -235,6 +237,7 @@ func (w *world) ports() Ports {
 	return Ports{
 		Escrow: w.node, Payer: w.node, Courier: w, Resolver: w.node,
 		Now: func() time.Time { return time.Unix(w.now, 0) }, NewSeed: w.seed,
+		Elapsed: func() time.Duration { return time.Duration(w.now-w.jumped) * time.Second },
 	}
 }
 

@@ -16,7 +16,16 @@ type Ports struct {
 	Resolver Resolver
 	Courier  Courier
 	Now      func() time.Time
-	NewSeed  func() Seed
+	// Elapsed is the time since any fixed moment, on a clock that is never set; nil: Now never jumps.
+	Elapsed func() time.Duration
+	NewSeed func() Seed
+}
+
+func (p *Ports) elapsed() time.Duration {
+	if p.Elapsed != nil {
+		return p.Elapsed()
+	}
+	return p.Now().Sub(time.Unix(0, 0))
 }
 
 // laneKey is one queue. Rows of a lane go out in the order of their numbers, one at a time.

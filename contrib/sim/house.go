@@ -110,6 +110,7 @@ func (h *house) start() {
 	h.recon = lightning.NewReconciler(h.engine, h.escrow, h.payer, w.log, w.time, w.newSeed)
 	h.stepper, err = h.engine.NewStepper(orders.Ports{
 		Escrow: h.escrow, Payer: h.payer, Resolver: &resolver{w}, Courier: &courier{w: w}, Now: w.time, NewSeed: w.newSeed,
+		Elapsed: func() time.Duration { return w.elapsed },
 	})
 	w.must("read the outbox", err)
 	h.gate = nostrio.NewGate(nostrio.GateConfig{
