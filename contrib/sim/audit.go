@@ -28,6 +28,12 @@ func (w *world) audit() {
 		for _, e := range st.Ledger {
 			sums[e.What] += e.Msats
 		}
+		// What a hand settled before the exchange knew of its payment is booked as what was asked for. Payers may send more.
+		if over := w.incomeOf(id) - sums[orders.Settled]; w.factOf(id).rogue && over > 0 && sums[orders.Owed] > 0 {
+			for _, k := range []orders.EntryKind{orders.Settled, orders.Locked, orders.Owed} {
+				sums[k] += over
+			}
+		}
 		in, out = in+sums[orders.Settled], out+sums[orders.Paid]+sums[orders.Routed]
 		kept += sums[orders.Kept] + sums[orders.Owed] - sums[orders.Routed]
 		w.auditOrder(&st, sums)
@@ -43,13 +49,8 @@ func (w *world) audit() {
 // auditOrder holds an order's ledger against what the node did for it.
 func (w *world) auditOrder(st *orders.Story, sums map[orders.EntryKind]orders.Msats) {
 	o, f := &st.Order, w.factOf(st.Order.ID)
-	var ours, paid orders.Msats
+	ours, paid := w.incomeOf(o.ID), orders.Msats(0)
 	arrived := 0
-	for _, h := range w.node.madeList {
-		if h.order == o.ID {
-			ours += w.node.income(h.hash)
-		}
-	}
 	for _, b := range f.bills {
 		if b.paid > 0 {
 			arrived += b.paid
@@ -71,6 +72,16 @@ func (w *world) auditOrder(st *orders.Story, sums map[orders.EntryKind]orders.Ms
 	if o.Status == orders.Frozen && ours != sums[orders.Owed] {
 		w.wrong("frozen-means-lost", "order %s is frozen and %d msat came in", o.ID, int64(ours))
 	}
+}
+
+// incomeOf is what came in for the holds of an order.
+func (w *world) incomeOf(id orders.OrderID) (sum orders.Msats) {
+	for _, h := range w.node.madeList {
+		if h.order == id {
+			sum += w.node.income(h.hash)
+		}
+	}
+	return sum
 }
 
 // income is what came in for a hash.

@@ -20,6 +20,7 @@ type disk struct {
 	dead func() bool
 	die  func()
 	full bool // it takes nothing for a while
+	uses uint64
 	// mark is called before a commit that will be torn; it remembers what the store says until then.
 	mark func()
 
@@ -30,6 +31,7 @@ type disk struct {
 // commit stands in for a commit of the store.
 func (d *disk) commit(commit func() error) error {
 	w := d.w
+	d.uses++
 	switch {
 	case d.dead():
 		return errDead

@@ -14,10 +14,7 @@ const rounds = 400
 func (w *world) drain() {
 	w.say("the storm is over after %d trades", w.trades)
 	w.calm = true
-	w.node.behind = false
-	for _, c := range w.node.channels {
-		c.away = false
-	}
+	w.recover()
 	if w.plugin.guardHolds() && !w.node.dying {
 		w.node.fall("node: restarted, so that the holder takes over from its guard")
 	}

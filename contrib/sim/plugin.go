@@ -145,6 +145,9 @@ func (p *holderPlugin) bury() {
 			p.w.node.ask(h, 0)
 		}
 	}
+	if p.watched() {
+		p.guard.Step(p.w.ctx) // it takes over at once, before anybody can start another holder
+	}
 }
 
 func (p *holderPlugin) dropGuard() {

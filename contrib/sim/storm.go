@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"slices"
 	"time"
 
 	"github.com/mostro-cln/mostro/contrib/holdinvoice/hold"
@@ -24,27 +25,32 @@ func (w *world) run() {
 // step is one thing that happens.
 func (w *world) step() {
 	w.steps++
+	w.recover()
 	switch n := w.rng.IntN(100); {
-	case n < 30:
+	case n < 52:
 		w.act()
-	case n < 42:
-		for range 3 {
+		if w.rng.IntN(5) > 0 {
+			w.relays.deliver()
+			w.house.carry(2 + w.rng.IntN(5))
+		}
+	case n < 58:
+		for range 4 {
 			w.relays.deliver()
 		}
-	case n < 66:
-		w.house.carry(1 + w.rng.IntN(6))
-	case n < 71:
+	case n < 76:
+		w.house.carry(2 + w.rng.IntN(6))
+	case n < 79:
 		w.house.look()
-	case n < 74:
+	case n < 81:
 		w.house.tellLate()
-	case n < 84:
+	case n < 92:
 		w.timePasses()
-	case n < 86:
+	case n < 94:
 		w.again()
-	case n < 87:
+	case n < 95:
 		w.house.reconcile()
-	case n < 96:
-		w.house.carry(3)
+	case n < 97:
+		w.house.look()
 	default:
 		w.mishap()
 	}
@@ -96,8 +102,8 @@ func (w *world) rise() {
 // timePasses is a moment, an hour or a day, with its blocks.
 func (w *world) timePasses() {
 	by := w.rng.Int64N(90)
-	switch w.rng.IntN(26) {
-	case 0, 1:
+	switch w.rng.IntN(40) {
+	case 0:
 		by = 901
 	case 2:
 		by = 3601
@@ -148,9 +154,9 @@ func (w *world) mishap() {
 	case 4, 5:
 		c := n.channels
 		if len(c) > 0 {
-			w.fault("node: a peer goes away or comes back")
+			w.fault("node: a peer is away for a while")
 			x := c[w.rng.IntN(len(c))]
-			x.away = !x.away
+			w.forAWhile(&x.away)
 		}
 	case 6:
 		w.fault("chain: reorganised")
@@ -159,17 +165,17 @@ func (w *world) mishap() {
 		w.fault("chain: blocks in a burst")
 		n.mine(3 + w.rng.Uint32N(12))
 	case 9:
-		w.fault("chain: the node falls behind, or catches up")
-		n.behind = !n.behind
+		w.fault("chain: the node is behind for a while")
+		w.forAWhile(&n.behind)
 	case 10:
 		if d := w.house.disk; w.plan.disk && d != nil {
-			w.fault("disk: the exchange's is full, or has room again")
-			d.full = !d.full
+			w.fault("disk: the exchange's is full for a while")
+			w.forAWhile(&d.full)
 		}
 	case 11:
 		if w.plan.disk {
-			w.fault("disk: the holder's is full, or has room again")
-			w.plugin.disk.full = !w.plugin.disk.full
+			w.fault("disk: the holder's is full for a while")
+			w.forAWhile(&w.plugin.disk.full)
 		}
 	case 12:
 		w.fault("clock: it jumps")
@@ -184,6 +190,28 @@ func (w *world) mishap() {
 			}
 		}
 	}
+}
+
+// condition is something that passes.
+type condition struct {
+	on    *bool
+	until int // step
+}
+
+// forAWhile switches something on for some steps.
+func (w *world) forAWhile(on *bool) {
+	*on = true
+	w.passing = append(w.passing, condition{on, w.steps + 5 + w.rng.IntN(40)})
+}
+
+func (w *world) recover() {
+	w.passing = slices.DeleteFunc(w.passing, func(c condition) bool {
+		over := w.calm || w.steps >= c.until
+		if over {
+			*c.on = false
+		}
+		return over
+	})
 }
 
 // handOfTheOperator settles or cancels a hold at the holder, past the exchange.

@@ -21,10 +21,10 @@ func (w *world) act() {
 		return
 	}
 	switch {
-	case o.Status == orders.WaitingPayment && w.rng.IntN(3) > 0:
+	case o.Status == orders.WaitingPayment && w.rng.IntN(10) > 0:
 		w.paysHold(&o)
 		return
-	case o.Status == orders.Pending && w.rng.IntN(3) > 0:
+	case o.Status == orders.Pending && w.rng.IntN(10) > 0:
 		w.take(&o)
 		return
 	}
@@ -46,21 +46,30 @@ func (w *world) someOrder() (o orders.Order, ok bool) {
 	}
 	for range 4 {
 		id := w.orders[max(0, len(w.orders)-1-w.rng.IntN(min(len(w.orders), 9)))]
-		if o, ok = w.order(id); ok && !o.Status.Final() {
-			return o, true
+		if f := w.facts[id]; f != nil && f.last.Final() && w.rng.IntN(8) > 0 {
+			continue
 		}
+		return w.order(id)
 	}
-	return o, ok
+	return o, false
 }
 
 // order reads an order; the store must have it.
 func (w *world) order(id orders.OrderID) (orders.Order, bool) {
+	if at := w.house.disk.uses; at != w.readAt || w.read == nil {
+		w.read, w.readAt = map[orders.OrderID]orders.Order{}, at
+	}
+	if o, ok := w.read[id]; ok {
+		return o, true
+	}
 	o, ok, err := w.house.engine.Order(id)
 	w.must("read an order", err)
 	if !ok {
 		w.wrong("orders-stay", "order %s is gone", id)
+		return o, false
 	}
-	return o, ok
+	w.read[id] = o
+	return o, true
 }
 
 // party picks the maker or the taker, rarely anybody.
@@ -68,10 +77,14 @@ func (w *world) party(o *orders.Order) orders.PubKey {
 	switch n := w.rng.IntN(12); {
 	case n == 0 && w.of(100) && len(w.used) > 0:
 		return w.used[w.rng.IntN(len(w.used))].pub
-	case n < 6 || !o.Taker.Here():
+	case n < 3 || !o.Taker.Here():
 		return o.Maker.Trade
+	case n < 6:
+		return o.Taker.Trade
+	case o.Status == orders.FiatSent:
+		return o.Party(orders.Seller).Trade
 	}
-	return o.Taker.Trade
+	return o.Party(orders.Buyer).Trade
 }
 
 // offer puts an order on the book.

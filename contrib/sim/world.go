@@ -50,6 +50,9 @@ type world struct {
 	gives  map[orders.Hash]string // which destination has given an invoice
 
 	serials  uint64
+	passing  []condition
+	read     map[orders.OrderID]orders.Order // as of
+	readAt   uint64                          // so many commits
 	steps    int
 	faults   map[string]int
 	rows     map[string]int

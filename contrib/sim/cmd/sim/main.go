@@ -5,6 +5,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"runtime/debug"
 	"runtime/pprof"
 	"strings"
 
@@ -22,7 +23,7 @@ func run() int {
 	flag.DurationVar(&o.Until, "for", 0, "begin no world after so long")
 	flag.IntVar(&o.Workers, "workers", 0, "worlds at once; 0: one a processor")
 	flag.StringVar(&o.Dir, "dir", "", "where the worlds have their files; empty: /dev/shm if it is there")
-	lines := flag.Int("story", 150, "how many lines of a failure's story to print; 0: all")
+	lines := flag.Int("story", 80, "how many lines of a failure's story to print; 0: all")
 	profile := flag.String("cpuprofile", "", "write a profile there")
 	flag.Parse()
 	if *profile != "" {
@@ -38,6 +39,7 @@ func run() int {
 		}
 		defer pprof.StopCPUProfile()
 	}
+	debug.SetGCPercent(400) // worlds are small, and there are many
 	r, err := sim.Run(o)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "sim:", err)
