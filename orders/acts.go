@@ -1,6 +1,10 @@
 package orders
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/mostro-cln/mostro/orders/planted"
+)
 
 // act is what a row does: it changes the order's working copy and says what we owe. It decides nothing.
 type act func(*step)
@@ -89,6 +93,18 @@ func cancelHold(s *step) {
 	s.setHold(s.hold, HoldCanceling)
 	s.owe(&CancelHold{Hash: s.hold.Hash})
 }
+
+// cancelAgain cancels a hold that the node has called gone: only a cancel proves where the money is.
+func cancelAgain(s *step) {
+	if s.hold == nil || s.hold.State == HoldSettled || s.hold.State == HoldCanceling {
+		return
+	}
+	s.setHold(s.hold, HoldCanceling)
+	s.owe(&CancelHold{Hash: s.hold.Hash})
+}
+
+// freeEscrow is the seller's word.
+func freeEscrow(s *step) { s.o.FreedBy = FreedBySeller }
 
 func settleHold(s *step) {
 	s.setHold(s.hold, HoldSettling)
@@ -251,6 +267,7 @@ func alertEscrowEnded(s *step) {
 
 func bookSettled(s *step) {
 	s.setHold(s.hold, HoldSettled)
+	s.unrefund(s.hold)
 	s.book(Settled, s.hold.Held, s.hold.Hash)
 }
 
@@ -259,7 +276,7 @@ func bookSettled(s *step) {
 func startPayout(s *step) {
 	p := &s.o.Payout
 	p.InFlight, p.NextAt = true, 0
-	if p.Destination != "" && p.Expires < s.in.At+minInvoiceLife {
+	if p.Destination != "" && (p.Expires < s.in.At+minInvoiceLife || planted.On("address-anew")) {
 		p.Invoice, p.Hash, p.Expires = "", Hash{}, 0
 		s.owe(&ResolvePayout{Destination: p.Destination, Amount: s.o.PaidOut().Msats()})
 		return
@@ -341,6 +358,9 @@ func bookPaid(s *step) {
 // lowest id).
 func publish(s *step) {
 	s.o.Published = max(s.in.At, s.o.Published+1)
+	if planted.On("stamp-not-rising") {
+		s.o.Published = s.in.At
+	}
 	s.owe(s.announcement())
 }
 

@@ -6,17 +6,22 @@ import (
 	"fmt"
 	"sync"
 	"time"
+
+	"github.com/mostro-cln/mostro/orders/planted"
 )
 
 // carryOut does one row. gone: it has left the outbox. Else it is tried again after wait, or after a growing pause if
 // there is an error.
 func (d *dispatcher) carryOut(ctx context.Context, r *Row, more bool) (gone bool, wait time.Duration, err error) {
+	if owed, err := d.e.owes(r.Number); err != nil || !owed { // a commit that seemed to fail may have taken it out
+		return err == nil, 0, err
+	}
 	switch e := r.Effect.(type) {
 	case *Letter:
 		return d.letter(ctx, r, e)
 	case *Announcement:
 		if !more { // a newer one of the same order makes this one void
-			if err := d.p.Courier.Announce(ctx, *e); err != nil {
+			if err := d.p.Courier.Announce(ctx, *e); err != nil && !planted.On("order-event-lost") {
 				return false, 0, fmt.Errorf("announce: %w", err)
 			}
 		}
@@ -24,6 +29,12 @@ func (d *dispatcher) carryOut(ctx context.Context, r *Row, more bool) (gone bool
 		if !more {
 			if err := d.p.Courier.Rate(ctx, *e); err != nil {
 				return false, 0, fmt.Errorf("publish a rating: %w", err)
+			}
+		}
+	case *DisputeNote:
+		if !more {
+			if err := d.p.Courier.Dispute(ctx, *e); err != nil {
+				return false, 0, fmt.Errorf("publish a dispute: %w", err)
 			}
 		}
 	case *ResolvePayout:
@@ -42,6 +53,12 @@ func (d *dispatcher) carryOut(ctx context.Context, r *Row, more bool) (gone bool
 	return d.finish(ctx, r)
 }
 
+// owes reports whether a row is in the outbox.
+func (e *Engine) owes(row uint64) (ok bool, err error) {
+	err = e.read(func(t *tx) { ok = t.hasRow(row) })
+	return ok, err
+}
+
 // maxLetterAge is how long a message is tried; its NIP-40 expiration is no later.
 const maxLetterAge = 30 * 24 * time.Hour
 
@@ -50,7 +67,7 @@ func (d *dispatcher) letter(ctx context.Context, r *Row, l *Letter) (bool, time.
 		d.e.log.Warn("message given up: no relay took it in 30 days", "order", r.Order.String(), "action", string(l.Action))
 		return d.finish(ctx, r)
 	}
-	if err := d.p.Courier.Deliver(ctx, *l); err != nil {
+	if err := d.p.Courier.Deliver(ctx, *l); err != nil && !planted.On("letter-lost") {
 		return false, 0, fmt.Errorf("deliver %s: %w", l.Action, err)
 	}
 	return d.finish(ctx, r)
@@ -58,7 +75,7 @@ func (d *dispatcher) letter(ctx context.Context, r *Row, l *Letter) (bool, time.
 
 // finish takes a row out that needs no report.
 func (d *dispatcher) finish(ctx context.Context, r *Row) (bool, time.Duration, error) {
-	err := d.e.submit(ctx, func(t *tx) (after, error) {
+	err := d.e.submit(ctx, effectKind(r.Effect), func(t *tx) (after, error) {
 		t.dropRow(r.Number)
 		return after{}, nil
 	})
@@ -68,6 +85,11 @@ func (d *dispatcher) finish(ctx context.Context, r *Row) (bool, time.Duration, e
 // report does the input that the row has led to, and takes the row out in the same commit. Its id is the row's: what
 // somebody else has reported of the same hash before, perhaps too early for the order, does not make it a repeat.
 func (d *dispatcher) report(ctx context.Context, r *Row, act Act) (bool, time.Duration, error) {
+	if planted.On("report-after-row") {
+		if gone, _, err := d.finish(ctx, r); !gone {
+			return false, 0, err
+		}
+	}
 	in := Input{ID: NodeID(act.On(), number(r.Number)), At: d.p.Now().Unix(), Seed: d.p.NewSeed(), Order: r.Order, Act: act}
 	_, err := d.e.do(ctx, in, r.Number)
 	if err == nil {
@@ -89,7 +111,7 @@ func (d *dispatcher) createHold(ctx context.Context, r *Row, c *CreateHold) (boo
 	if err != nil {
 		return false, 0, err
 	}
-	if h.State != HoldCreating { // it was canceled before it could be made
+	if h.State != HoldCreating && !planted.On("create-after-cancel") { // it was canceled before it could be made
 		return d.finish(ctx, r)
 	}
 	label := fmt.Sprintf("mostro/%s/%x", h.Order, h.Hash[:4])
@@ -106,7 +128,7 @@ func (d *dispatcher) settleHold(ctx context.Context, r *Row, s *SettleHold) (boo
 		return false, 0, err
 	}
 	switch err = d.p.Escrow.Settle(ctx, h); {
-	case err == nil:
+	case err == nil, planted.On("payout-before-settle"):
 		return d.report(ctx, r, HoldIsSettled{Hash: s.Hash})
 	case errors.Is(err, ErrHoldCanceled):
 		return d.report(ctx, r, HoldIsCanceled{Hash: s.Hash, Why: err.Error()})
@@ -116,7 +138,7 @@ func (d *dispatcher) settleHold(ctx context.Context, r *Row, s *SettleHold) (boo
 
 func (d *dispatcher) cancelHold(ctx context.Context, r *Row, c *CancelHold) (bool, time.Duration, error) {
 	switch err := d.p.Escrow.Cancel(ctx, c.Hash); {
-	case err == nil:
+	case err == nil, planted.On("cancel-unconfirmed"):
 		return d.report(ctx, r, HoldIsCanceled{Hash: c.Hash, Why: "canceled by us"})
 	case errors.Is(err, ErrHoldSettled):
 		return d.report(ctx, r, HoldIsSettled{Hash: c.Hash})
@@ -160,7 +182,7 @@ func (d *dispatcher) pay(ctx context.Context, r *Row, p *Pay) (bool, time.Durati
 		return false, 0, fmt.Errorf("payout %s: the node's preimage does not match", p.Hash)
 	case rep.State == PayDone:
 		return d.report(ctx, r, PayoutPaid{Hash: p.Hash, Preimage: rep.Preimage, Fee: rep.Fee})
-	case rep.State != PayNever:
+	case rep.State != PayNever && !planted.On("unknown-is-failed"):
 		return false, pendingPoll, nil
 	case p.Over || p.Began != 0 && !d.mayRun(r, p):
 		return d.report(ctx, r, PayoutFailed{Hash: p.Hash, Why: p.Why, Fatal: p.Fatal})
@@ -199,7 +221,13 @@ func (d *dispatcher) elsewhere(ctx context.Context, r *Row, p *Pay) (gone bool, 
 // mayRun reports whether a call whose answer was lost may still send parts of the payment. Its time is counted from when
 // this process has met it first, on a clock that does not jump: Began is of one that does.
 func (d *dispatcher) mayRun(r *Row, p *Pay) bool {
-	if p.Session != d.p.Payer.Session() {
+	if p.Session != d.p.Payer.Session() || planted.On("patience-forgotten") {
+		return false
+	}
+	if planted.On("clock-trusted") {
+		return d.p.Now().Unix() < p.Began+d.p.Payer.Patience()
+	}
+	if planted.On("session-not-compared") && !d.e.calls.knows(r.Number) {
 		return false
 	}
 	now := d.p.elapsed()
@@ -225,6 +253,13 @@ func (c *calls) since(row uint64, now time.Duration) time.Duration {
 	return c.met[row]
 }
 
+func (c *calls) knows(row uint64) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	_, ok := c.met[row]
+	return ok
+}
+
 func (c *calls) forget(row uint64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -235,14 +270,17 @@ func (c *calls) forget(row uint64) {
 func (d *dispatcher) send(ctx context.Context, r *Row, p *Pay) (bool, time.Duration, error) {
 	p.Began, p.Session = d.p.Now().Unix(), d.p.Payer.Session()
 	d.e.calls.since(r.Number, d.p.elapsed())
-	if err := d.keep(ctx, r); err != nil {
+	if err := d.keep(ctx, r); err != nil && !planted.On("mark-forgotten") {
 		p.Began, p.Session = 0, ""
 		return false, 0, err
 	}
 	err := d.p.Payer.Send(ctx, *p, fmt.Sprintf("mostro/%s/%d", r.Order, p.Attempt))
 	var over *PayError
 	if !errors.As(err, &over) {
-		return false, 0, err
+		if err == nil || !planted.On("lost-answer-is-no") {
+			return false, 0, err
+		}
+		over = &PayError{Why: err.Error()}
 	}
 	d.e.log.Warn("payout attempt came back", "order", r.Order.String(), "attempt", p.Attempt, "hash", p.Hash.String(), "err", over.Why)
 	p.Over, p.Why, p.Fatal = true, over.Why, over.Fatal
@@ -251,7 +289,7 @@ func (d *dispatcher) send(ctx context.Context, r *Row, p *Pay) (bool, time.Durat
 
 // keep saves a row that has changed, unless it is gone.
 func (d *dispatcher) keep(ctx context.Context, r *Row) error {
-	return d.e.submit(ctx, func(t *tx) (after, error) {
+	return d.e.submit(ctx, effectKind(r.Effect), func(t *tx) (after, error) {
 		if !t.hasRow(r.Number) {
 			return after{}, fmt.Errorf("outbox row %d is gone", r.Number)
 		}

@@ -34,6 +34,8 @@ func (f *flaky) Rate(context.Context, RatingNote) error { return nil }
 
 func (f *flaky) Announce(context.Context, Announcement) error { return nil }
 
+func (f *flaky) Dispute(context.Context, DisputeNote) error { return nil }
+
 func TestDispatchCarriesATradeThroughOutages(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
@@ -41,7 +43,7 @@ func TestDispatchCarriesATradeThroughOutages(t *testing.T) {
 		ctx, stop := context.WithCancel(t.Context())
 		ended := make(chan error)
 		p := w.ports()
-		p.Now, p.Courier = time.Now, mail
+		p.Now, p.Elapsed, p.Courier = time.Now, nil, mail
 		dispatch := func() {
 			go func() { ended <- w.e.Dispatch(ctx, p) }()
 		}

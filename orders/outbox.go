@@ -2,7 +2,9 @@ package orders
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"log/slog"
 	"runtime/debug"
 	"slices"
 	"sync"
@@ -99,14 +101,14 @@ func (e *Engine) Dispatch(ctx context.Context, p Ports) error {
 // newDispatcher knows what an earlier run has left.
 func (e *Engine) newDispatcher(p Ports) (*dispatcher, error) {
 	d := &dispatcher{
-		e: e, p: p, lanes: make(map[laneKey]*lane), known: make(map[uint64]bool), done: make(chan carried, 64),
+		e: e, p: marked(p), lanes: make(map[laneKey]*lane), known: make(map[uint64]bool), done: make(chan carried, 64),
 		slots: make(map[craft]chan struct{}),
 	}
 	for t, n := range carriers {
 		d.slots[t] = make(chan struct{}, n)
 	}
 	var rows []*Row
-	if err := e.read(func(t *tx) { rows = t.rows() }); err != nil {
+	if err := e.read(func(t *tx) { rows = t.rows() }); err != nil && !errors.Is(err, errShut) { // reload will bring them
 		return nil, err
 	}
 	d.add(rows)
@@ -140,18 +142,8 @@ func (d *dispatcher) loop(ctx context.Context) {
 	}
 }
 
-// addFresh takes over what was committed since the last time and, after a commit that failed, what else the outbox has.
 func (d *dispatcher) addFresh() []*Row {
-	rows, doubt := d.e.takeFresh()
-	if doubt {
-		var all []*Row
-		if err := d.e.read(func(t *tx) { all = t.rows() }); err != nil {
-			d.e.log.Error("read the outbox after a commit that failed", "err", err)
-			d.e.putBack(rows)
-			return nil
-		}
-		rows = slices.DeleteFunc(all, func(r *Row) bool { return d.known[r.Number] })
-	}
+	rows := slices.DeleteFunc(d.e.takeFresh(), func(r *Row) bool { return d.known[r.Number] })
 	d.add(rows)
 	return rows
 }
@@ -162,19 +154,12 @@ func (d *dispatcher) hurryUp() {
 	}
 }
 
-func (e *Engine) takeFresh() (rows []*Row, doubt bool) {
+func (e *Engine) takeFresh() []*Row {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	rows, doubt = e.fresh, e.doubt
-	e.fresh, e.doubt = nil, false
-	return rows, doubt
-}
-
-// putBack undoes takeFresh; the loop tries again when it wakes the next time.
-func (e *Engine) putBack(rows []*Row) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	e.fresh, e.doubt = append(rows, e.fresh...), true
+	rows := e.fresh
+	e.fresh = nil
+	return rows
 }
 
 func (d *dispatcher) add(rows []*Row) {
@@ -257,7 +242,11 @@ func (d *dispatcher) try(ctx context.Context, k laneKey, r *Row, more bool, trie
 	gone, wait, err := d.guarded(ctx, r, more)
 	if err != nil && ctx.Err() == nil {
 		wait = max(wait, backoff(tries))
-		d.e.log.Warn("owed, will try again", "order", r.Order.String(), "effect", effectKind(r.Effect), "in", wait.String(), "tries", tries+1, "err", err)
+		level := slog.LevelWarn
+		if Unwritten(err) { // one word on that is enough, and not ours
+			level = slog.LevelDebug
+		}
+		d.e.log.Log(ctx, level, "owed, will try again", "order", r.Order.String(), "effect", effectKind(r.Effect), "in", wait.String(), "tries", tries+1, "err", err)
 	}
 	return carried{k, gone, wait, err}
 }

@@ -31,3 +31,4 @@ func (r *recorder) count(n *int) error {
 func (r *recorder) Deliver(context.Context, Letter) error        { return r.count(&r.delivered) }
 func (r *recorder) Announce(context.Context, Announcement) error { return r.count(&r.announced) }
 func (r *recorder) Rate(context.Context, RatingNote) error       { return nil }
+func (r *recorder) Dispute(context.Context, DisputeNote) error   { return nil }

@@ -1,6 +1,10 @@
 package orders
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/mostro-cln/mostro/orders/planted"
+)
 
 // step is one input being worked on: what came in, the order as it will be, and what we shall owe. Guards only read
 // it; the functions of the life cycle's last column write it. Nothing in it reaches out of the process.
@@ -12,15 +16,18 @@ type step struct {
 	hold  *Hold // the order's current hold, if any
 	stray *Hold // the hold that the input is about, if it is not the current one
 	facts facts
-	moved bool // a row was found; the order is saved
-	row   *row // the one that was found
+	moved bool  // a row was found; the order is saved
+	row   *row  // the one that was found
+	actor Actor // who acts for the server, if the input is such an act and he may
 
-	effects  []owed
-	entries  []Entry
-	letters  int
-	children []*step // orders that this input has made beside the step's own
-	saveHold []*Hold
-	saveUser []*User
+	effects    []owed
+	entries    []Entry
+	letters    int
+	children   []*step // orders that this input has made beside the step's own
+	saveHold   []*Hold
+	saveUser   []*User
+	saveSolver []*Solver
+	records    []Record
 }
 
 // facts are what the guards need to know beside the order itself.
@@ -33,6 +40,11 @@ type facts struct {
 	mine          []*Order // the orders that the sender asks for
 	invoiceUsedBy OrderID
 	invoiceIsHold bool
+	banned        bool     // the sender is shut out
+	named         *Solver  // whom add-solver is about, if he is one
+	solver        *Solver  // the sender, if he is one
+	holder        *Solver  // who has taken the order's dispute, if he is still a solver
+	solvers       []Solver // all, where they may have to hear of it
 }
 
 type owed struct {
@@ -113,6 +125,9 @@ func (s *step) view(amount Sats) *OrderView {
 func (s *step) viewOfTrade(amount Sats) *OrderView {
 	v := s.view(amount)
 	buyer, seller := s.o.Party(Buyer).Trade, s.o.Party(Seller).Trade
+	if planted.On("wrong-key-told") {
+		buyer, seller = s.o.Maker.Trade, s.o.Taker.Trade
+	}
 	v.BuyerTrade, v.SellerTrade = &buyer, &seller
 	return v
 }

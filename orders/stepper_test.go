@@ -5,7 +5,6 @@ import (
 	"log/slog"
 	"path/filepath"
 	"testing"
-	"testing/synctest"
 	"time"
 )
 
@@ -34,60 +33,28 @@ func orderOf(n byte) Input {
 	return Input{ID: [32]byte{n}, At: startTime, Seed: Seed{n}, Act: NewOrder{Terms: sellTerms(10_000)}, From: Sender{Trade: key, Identity: key, Way: Direct}}
 }
 
-// A commit that fails may be on the disk all the same, as after an error of fsync. What it owes must not wait for the next
-// start of the program.
-func TestWhatAFailedCommitOwesIsFoundInTheOutbox(t *testing.T) {
-	t.Run("by a stepper", func(t *testing.T) {
-		e, _, fail := failing(t)
-		w := &recorder{}
-		st, err := e.NewStepper(w.ports())
-		must(t, err)
-		*fail = true
-		if _, err := e.Do(t.Context(), orderOf(1)); err == nil {
-			t.Fatal("the commit has not failed")
+// A commit that fails may be on the disk all the same, as after an error of fsync. What it owes goes out like any other.
+func TestWhatAFailedCommitOwesGoesOut(t *testing.T) {
+	e, _, fail := failing(t)
+	w := &recorder{}
+	st, err := e.NewStepper(w.ports())
+	must(t, err)
+	*fail = true
+	if _, err := e.Do(t.Context(), orderOf(1)); err != nil {
+		t.Fatal(err)
+	}
+	*fail = false
+	if _, err := e.Do(t.Context(), orderOf(2)); err != nil {
+		t.Fatal(err)
+	}
+	for _, n := range st.Ready() {
+		if gone, err := st.Carry(t.Context(), n); !gone || err != nil {
+			t.Error(n, gone, err)
 		}
-		*fail = false
-		if _, err := e.Do(t.Context(), orderOf(2)); err != nil {
-			t.Fatal(err)
-		}
-		for _, n := range st.Ready() {
-			if gone, err := st.Carry(t.Context(), n); !gone || err != nil {
-				t.Error(n, gone, err)
-			}
-		}
-		if w.announced != 2 || w.delivered != 2 || len(st.Owed()) != 0 {
-			t.Errorf("%d order events, %d letters, %d rows are left", w.announced, w.delivered, len(st.Owed()))
-		}
-		out, err := e.Do(t.Context(), orderOf(1))
-		if err != nil || !out.Repeat || out.Reason != "" {
-			t.Errorf("again: %+v %v", out, err)
-		}
-		if !e.Known(PubKey{1}) {
-			t.Error("the maker's key is not known to the gate")
-		}
-	})
-	t.Run("by the dispatcher", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
-			e, _, fail := failing(t)
-			w := &recorder{}
-			go func() {
-				if err := e.Dispatch(t.Context(), w.ports()); err != nil {
-					t.Error(err)
-				}
-			}()
-			synctest.Wait()
-			*fail = true
-			if _, err := e.Do(t.Context(), orderOf(1)); err == nil {
-				t.Fatal("the commit has not failed")
-			}
-			*fail = false
-			time.Sleep(time.Minute)
-			synctest.Wait()
-			if w.announced != 1 || w.delivered != 1 {
-				t.Errorf("%d order events, %d letters", w.announced, w.delivered)
-			}
-		})
-	})
+	}
+	if w.announced != 2 || w.delivered != 2 || len(st.Owed()) != 0 || !e.Known(PubKey{1}) {
+		t.Errorf("%d order events, %d letters, %d rows are left", w.announced, w.delivered, len(st.Owed()))
+	}
 }
 
 func TestAStepperKeepsTheOrderOfALane(t *testing.T) {

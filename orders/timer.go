@@ -26,6 +26,9 @@ func (e *Engine) Tick(ctx context.Context, now int64, seed func() Seed) error {
 			if ctx.Err() != nil {
 				return ctx.Err()
 			}
+			if Unwritten(err) { // nor will the others be
+				return err
+			}
 			e.log.Error("deadline", "order", id.String(), "err", err)
 		}
 	}
@@ -55,7 +58,7 @@ func (e *Engine) forget(ctx context.Context, before int64) error {
 	if err != nil || !old {
 		return err
 	}
-	return e.submit(ctx, func(t *tx) (after, error) {
+	return e.submit(ctx, "forget", func(t *tx) (after, error) {
 		t.forget(before, maxDue)
 		return after{}, nil
 	})

@@ -34,7 +34,8 @@ func (h *house) lookAtHolds(ctx context.Context, o *overview) {
 	kind, err := h.escrow.Kind(ctx)
 	o.HoldPlugin = kind.String()
 	ready := h.escrow.Ready()
-	o.Open = ready == nil && err == nil
+	o.WarningDisk = h.disk.Full()
+	o.Open = ready == nil && err == nil && o.WarningDisk == ""
 	switch {
 	case err != nil:
 		o.WarningEscrow = "no escrow can be made: " + err.Error()

@@ -39,6 +39,7 @@ type RealConfig struct {
 	Dir      string // for everything; a short path, since sockets are in it
 	Bin      Binaries
 	Options  map[string]any // of the exchange's plugin
+	Env      []string       // of the exchange's node and its plugins, beside our own
 	RustHold string         // path of another hold plugin to use instead of ours and its guard; empty: ours
 }
 
@@ -82,6 +83,7 @@ func (r *Real) build(ctx context.Context) (err error) {
 	if r.exchange, err = newLightningd(r.chain, r.cfg.Dir, "exchange", r.pluginLines()...); err != nil {
 		return err
 	}
+	r.exchange.env = r.cfg.Env
 	if r.seller, err = newLightningd(r.chain, r.cfg.Dir, "seller"); err != nil {
 		return err
 	}
@@ -159,6 +161,9 @@ func (r *Real) start(ctx context.Context, n *lightningd) error {
 // Kill implements Node.
 func (r *Real) Kill(ctx context.Context) error { return r.exchange.kill(ctx) }
 
+// Cut ends the node and everything that belongs to it in one moment.
+func (r *Real) Cut(ctx context.Context) error { return r.exchange.cut(ctx) }
+
 // Stop implements Node.
 func (r *Real) Stop(ctx context.Context) error { return r.exchange.stop(ctx) }
 
@@ -172,18 +177,18 @@ func (r *Real) KillPlugin(ctx context.Context, name string) error {
 		return fmt.Errorf("kill %s: %w", t, err)
 	}
 	return until(ctx, "lightningd has seen the end of "+name, func() (bool, error) {
-		there, err := r.hasPlugin(ctx, name)
+		there, err := hasPlugin(ctx, r, name)
 		return !r.Alive() || err == nil && !there, err
 	})
 }
 
-func (r *Real) hasPlugin(ctx context.Context, name string) (bool, error) {
+func hasPlugin(ctx context.Context, n Node, name string) (bool, error) {
 	var list struct {
 		Plugins []struct {
 			Name string `json:"name"`
 		} `json:"plugins"`
 	}
-	err := r.Call(ctx, "plugin", map[string]any{"subcommand": "list"}, &list)
+	err := n.Call(ctx, "plugin", map[string]any{"subcommand": "list"}, &list)
 	for _, p := range list.Plugins {
 		if filepath.Base(p.Name) == name {
 			return true, err

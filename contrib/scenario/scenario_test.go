@@ -3,6 +3,7 @@ package scenario
 import (
 	"context"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -14,46 +15,63 @@ import (
 	"time"
 
 	"github.com/mostro-cln/mostro/contrib/relay"
+	"github.com/mostro-cln/mostro/contrib/trader"
 )
 
-var programs struct {
-	once sync.Once
+// built are the plugins as a user would build them, and those with failpoints.
+var built, builtForCrashes build
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	for _, b := range []*build{&built, &builtForCrashes} {
+		if b.dir != "" {
+			os.RemoveAll(b.dir)
+		}
+	}
+	os.Exit(code)
+}
+
+func binaries(t *testing.T) Binaries {
+	t.Helper()
+	if raceDetector() {
+		return built.once(t, "-race")
+	}
+	return built.once(t)
+}
+
+// crashBinaries are without the race detector: they are started hundreds of times.
+func crashBinaries(t *testing.T) Binaries {
+	t.Helper()
+	return builtForCrashes.once(t, "-tags=failpoints")
+}
+
+// build is one set of binaries, made by the first test that needs it.
+type build struct {
+	made sync.Once
 	bin  Binaries
 	dir  string
 	err  error
 }
 
-func TestMain(m *testing.M) {
-	code := m.Run()
-	if programs.dir != "" {
-		os.RemoveAll(programs.dir)
-	}
-	os.Exit(code)
-}
-
-// binaries builds the plugins as a user would, once.
-func binaries(t *testing.T) Binaries {
+func (b *build) once(t *testing.T, flags ...string) Binaries {
 	t.Helper()
-	programs.once.Do(func() {
-		programs.dir, programs.err = os.MkdirTemp("", "mostro-bin")
-		if programs.err != nil {
+	b.made.Do(func() {
+		b.dir, b.err = os.MkdirTemp("", "mostro-bin")
+		if b.err != nil {
 			return
 		}
-		programs.bin = BinariesIn(programs.dir)
-		for path, pkg := range map[string]string{programs.bin.Mostro: "../../plugin", programs.bin.Holdinvoice: "../holdinvoice", programs.bin.Guard: "../holdinvoice"} {
-			args := []string{"build", "-o", path}
-			if raceDetector() {
-				args = append(args, "-race")
-			}
-			if out, err := exec.Command("go", append(args, pkg)...).CombinedOutput(); err != nil {
-				programs.err = fmt.Errorf("build %s: %w\n%s", pkg, err, out)
+		b.bin = BinariesIn(b.dir)
+		for path, pkg := range map[string]string{b.bin.Mostro: "../../plugin", b.bin.Holdinvoice: "../holdinvoice", b.bin.Guard: "../holdinvoice"} {
+			args := slices.Concat([]string{"build", "-o", path}, flags, []string{pkg})
+			if out, err := exec.Command("go", args...).CombinedOutput(); err != nil {
+				b.err = fmt.Errorf("build %s: %w\n%s", pkg, err, out)
 			}
 		}
 	})
-	if programs.err != nil {
-		t.Fatal(programs.err)
+	if b.err != nil {
+		t.Fatal(b.err)
 	}
-	return programs.bin
+	return b.bin
 }
 
 // raceDetector reports whether this test was built with it; the plugins then are, too.
@@ -71,6 +89,12 @@ func newWorld(t *testing.T) (*World, *Sim) {
 
 // newWorldWith has more relays beside the first, which it returns.
 func newWorldWith(t *testing.T, more ...string) (*World, *Sim, *relay.Server) {
+	t.Helper()
+	return newWorldSet(t, nil, more...)
+}
+
+// newWorldSet also sets options of the exchange.
+func newWorldSet(t *testing.T, options map[string]any, more ...string) (*World, *Sim, *relay.Server) {
 	t.Helper()
 	bin := binaries(t)
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
@@ -92,10 +116,12 @@ func newWorldWith(t *testing.T, more ...string) (*World, *Sim, *relay.Server) {
 		t.Fatal(err)
 	}
 	t.Cleanup(market.Close)
-	sim, err := NewSim(ctx, SimConfig{Dir: dir, Bin: bin, Log: log, Options: map[string]any{
+	all := map[string]any{
 		"mostro-relays": strings.Join(append(more, srv.URL), ","), "mostro-expiration-seconds": fmt.Sprint(WaitingSeconds),
-		"mostro-price-sources": market.Option(),
-	}})
+		"mostro-price-sources": market.Option(), "mostro-admins": AdminKey,
+	}
+	maps.Copy(all, options)
+	sim, err := NewSim(ctx, SimConfig{Dir: dir, Bin: bin, Log: log, Options: all})
 	t.Cleanup(func() {
 		if sim != nil {
 			sim.Close()
@@ -129,7 +155,7 @@ func (w testWriter) Write(b []byte) (int, error) {
 
 func TestStoriesOnTheSimulatedNode(t *testing.T) {
 	w, sim := newWorld(t)
-	for _, s := range Stories {
+	for _, s := range slices.Concat(Stories, Disputes) {
 		t.Run(s.Name, func(t *testing.T) {
 			w.Say = testWriter{t}
 			defer w.Leave()
@@ -142,6 +168,17 @@ func TestStoriesOnTheSimulatedNode(t *testing.T) {
 				t.Error(err)
 			}
 		})
+	}
+}
+
+func TestTheAdminsKeyIsThatOfHisWords(t *testing.T) {
+	c, err := trader.New(trader.Config{Mnemonic: adminWords, Relays: []string{"ws://127.0.0.1:1"}, Mostro: AdminKey})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if got := c.Identity().String(); got != AdminKey {
+		t.Errorf("the admin is %s", got)
 	}
 }
 

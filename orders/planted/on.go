@@ -20,3 +20,8 @@ func Set(name string) {
 	}
 	active.Store(&name)
 }
+
+var counted atomic.Uint64
+
+// Count is another number at each call.
+func Count() uint64 { return counted.Add(1) }

@@ -19,6 +19,9 @@ type Config struct {
 	Limits Limits // zero: Floors
 	// Late says that the node was running before the plugin: whatever was held is gone.
 	Late bool
+	// Keep is how long the record of an ended invoice stays before it is pruned; 0 means
+	// KeepRecords, a negative one for ever.
+	Keep time.Duration
 	// Version is what holdinvoice-version shows.
 	Version string
 }
@@ -31,6 +34,9 @@ type Config struct {
 func New(ctx context.Context, c Config) (*Holder, error) {
 	if c.Limits == (Limits{}) {
 		c.Limits = Floors
+	}
+	if c.Keep == 0 {
+		c.Keep = KeepRecords
 	}
 	h := newHolder(c)
 	return h, h.wakeUp(ctx)

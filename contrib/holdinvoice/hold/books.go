@@ -143,6 +143,15 @@ func (b *moveBook) unavailable() bool {
 	return b.missing
 }
 
+// forget drops the sums of invoices that need none any more.
+func (b *moveBook) forget(hashes []Hash) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, h := range hashes {
+		delete(b.off, h)
+	}
+}
+
 // movesAtOnce bounds one answer of listchannelmoves.
 const movesAtOnce = 2000
 

@@ -176,7 +176,8 @@ func (h *Holder) due(c *contract, height Height, now time.Time) error {
 	case int64(inv.MinExpiry())-int64(height) <= int64(h.limits.CancelAt):
 		h.log.Warn("payment given back, its expiry is near", "hash", inv.Hash, "expiry", inv.MinExpiry(), "height", height)
 		return h.giveBack(c, reasonDeadline)
-	case inv.State == Open && now.Sub(h.partsSince(c)) >= partTimeout:
+	// A part that was replayed gets its time again.
+	case inv.State == Open && h.clock.Elapsed()-max(h.since, c.partsAt) >= partTimeout:
 		return h.dropParts(c)
 	}
 	return nil
@@ -189,15 +190,6 @@ func (h *Holder) judgeAgain(c *contract) {
 	for _, k := range again {
 		h.judge(c, k)
 	}
-}
-
-// partsSince is when the clock of an incomplete payment began: with its first part, or
-// with this process, since a replayed part must get its time again.
-func (h *Holder) partsSince(c *contract) time.Time {
-	if first := time.Unix(c.inv.FirstAt, 0); first.After(h.begun) {
-		return first
-	}
-	return h.begun
 }
 
 // dropParts gives an incomplete payment back and waits for another.

@@ -22,6 +22,7 @@ const (
 	tooMuch         refusal = "more than twice the amount in sum, or too many parts"
 	wasCanceled     refusal = "payment was given back"
 	notSynced       refusal = "node is behind the chain"
+	tooManyWait     refusal = "too many parts wait for the disk"
 	unreadable      refusal = "hook fields cannot be read"
 )
 

@@ -24,6 +24,23 @@
 //     by itself (state.go), in the transaction that writes.
 //  4. No answer is given late: a payment that nobody settled is given back some blocks
 //     before the chain would take the channel, and at its expiry at the latest.
+//  5. An invoice is pruned when it has ended, nothing of it is held, its proof is as good as
+//     it gets, and the time to keep it is over. How it ended is kept for ever, and its
+//     preimage is never taken again.
+//
+// # What stays, and how much
+//
+// An ended invoice leaves memory after an hour: its state SETTLED with the books' proof,
+// CANCELED, or LOST. Its record stays on disk for holdinvoice-keep-days (30), then a line of
+// some 100 bytes says how it ended. Lookup, settle and cancel answer as before, with pruned
+// set where amounts of parts, label and times are gone; only 3001 says that there never was
+// such an invoice. holdinvoicelist leaves out what was pruned. A payment for what has left
+// memory passes on to the node, which has no such invoice and refuses it.
+//
+// Bounds: 128 parts of a payment, 20000 invoices in memory, 5000 in one answer of the list,
+// 64 commands at once, of which 16 may be holdinvoicewait. While the disk takes nothing, 128
+// new parts of an invoice wait for it, further ones are refused for now; what was stored is
+// held in any case.
 //
 // # What the commands say
 //
@@ -64,8 +81,8 @@
 // the node, api.go the way in for others. hook.go takes payments in and decide.go judges
 // them, without any I/O. invoice.go makes an invoice, settle.go ends one and proof.go proves
 // it by what books.go reads, deadlines.go watches blocks and clocks, recover.go begins again
-// after a restart, guard.go is the second role. jobs.go says when each of these looks again,
-// on the clock of clock.go. store.go is the disk, rpc.go and params.go the commands.
+// after a restart, retire.go forgets what is over, guard.go is the second role. jobs.go says when each of these looks again,
+// on the clock of clock.go. store.go and store_ended.go are the disk, migrate.go its earlier layouts, rpc.go and params.go the commands.
 //
 // # What it does not protect from
 //

@@ -239,9 +239,8 @@ func storyTimeout(l *lab) error {
 		l.n.pay(storyPreimage, 20_000_000, 50_000_000, 60)
 		l.replay()
 	}
-	l.h.begun = l.h.begun.Add(-time.Hour)
 	c.mu.Lock()
-	c.inv.FirstAt = min(c.inv.FirstAt, l.h.begun.Unix())
+	l.h.since, c.partsAt = l.h.since-time.Hour, c.partsAt-time.Hour
 	c.mu.Unlock()
 	l.h.tick()
 	if got := l.n.htlcs[0].Result; got == "" {

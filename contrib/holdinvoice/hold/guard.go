@@ -29,16 +29,25 @@ type Guard struct {
 
 	jobs   jobs
 	alarm  chan struct{} // capacity one: something waits for the store
+	unsure chan struct{} // capacity one: something waits for the list of what is alive
 	driven bool          // Step is called, nothing runs by itself
 
 	mu      sync.Mutex
 	alive   map[Hash]State // hashes of which the holder said that they are not over
-	waiting []clnio.Message
+	waiting []orphan
 	store   *Store
 	h       *Holder // nil while on watch
 	listed  bool    // the datastore was read
 	height  Height
 	ctx     context.Context // of the process; the holder that the guard becomes runs in it
+}
+
+// orphan is a hook call whose holder is dead. The node bounds their number: a channel has
+// 483 at most.
+type orphan struct {
+	hash Hash
+	call
+	err error // of reading it
 }
 
 // GuardConfig is what a guard lives on; see Config for what is not explained here.
@@ -67,13 +76,14 @@ func newGuard(c GuardConfig) *Guard {
 	}
 	g := &Guard{
 		log: c.Log, out: c.Out, clock: c.Clock, version: c.Version, node: c.Node, open: c.Open,
-		jobs:  jobs{clock: c.Clock, log: c.Log},
-		alarm: make(chan struct{}, 1),
-		alive: map[Hash]State{},
+		jobs:   jobs{clock: c.Clock, log: c.Log},
+		alarm:  make(chan struct{}, 1),
+		unsure: make(chan struct{}, 1),
+		alive:  map[Hash]State{},
 	}
 	g.jobs.add("names", 0, nil, g.checkNames)
 	g.jobs.add("take over", never, g.alarm, g.takeOver)
-	g.jobs.add("waiting", tickTime, nil, g.watchWaiting)
+	g.jobs.add("waiting", tickTime, g.unsure, g.watchWaiting)
 	return g
 }
 
@@ -182,7 +192,21 @@ func (g *Guard) readAlive(ctx context.Context) error {
 			g.alive[h] = s
 		}
 	}
+	g.sort()
 	return nil
+}
+
+// sort lets the strangers go that waited for the list. The caller holds g.mu.
+func (g *Guard) sort() {
+	g.waiting = slices.DeleteFunc(g.waiting, func(o orphan) bool {
+		if _, alive := g.alive[o.hash]; alive {
+			g.log.Error("holder is dead: the guard holds its payment", "hash", o.hash)
+			wake(g.alarm)
+			return false
+		}
+		answer(g.out, o.ID, replyContinue)
+		return true
+	})
 }
 
 func (g *Guard) begin(ctx context.Context) {
@@ -217,40 +241,56 @@ func (g *Guard) checkNames(ctx context.Context, _ bool) time.Duration {
 func (g *Guard) hook(id, params json.RawMessage) { g.HTLC(id, params) }
 
 // HTLC takes a call of the hook, see Holder.HTLC. It lets strangers pass and keeps what the
-// dead holder left.
+// dead holder left; everything, as long as it does not know which is which.
 func (g *Guard) HTLC(id, params json.RawMessage) {
 	hash, ok := hookHash(params)
 	g.mu.Lock()
 	h := g.h
-	if _, alive := g.alive[hash]; h == nil && ok && alive {
-		g.log.Error("holder is dead: the guard holds its payment", "hash", hash)
-		g.waiting = append(g.waiting, clnio.Message{ID: id, Params: params})
-		select {
-		case g.alarm <- struct{}{}:
-		default: // it is at work
-		}
-		g.mu.Unlock()
-		return
+	_, alive := g.alive[hash]
+	keep := h == nil && ok && (alive || !g.listed)
+	if keep {
+		k, err := readCall(id, params)
+		g.waiting = append(g.waiting, orphan{hash, k, err})
 	}
 	g.mu.Unlock()
-	if h == nil {
+	switch {
+	case keep && alive:
+		g.log.Error("holder is dead: the guard holds its payment", "hash", hash)
+		wake(g.alarm)
+	case keep:
+		wake(g.unsure)
+	case h == nil:
 		answer(g.out, id, replyContinue)
-		return
+	default:
+		g.pass(h, id, params)
 	}
-	g.pass(h, id, params)
+}
+
+// wake fills a channel of capacity one, if it is not full already.
+func wake(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
 }
 
 // pass is the holder's hook.
 func (g *Guard) pass(h *Holder, id, params json.RawMessage) {
 	c := h.knows(params)
-	switch {
-	case c == nil:
+	if c == nil {
 		answer(g.out, id, replyContinue)
-	case g.driven:
-		h.accept(c, id, params)
-	default:
-		go h.accept(c, id, params)
+		return
 	}
+	g.run(func() { h.accept(c, id, params) })
+}
+
+// run does it beside the caller, or here and now for a driver.
+func (g *Guard) run(f func()) {
+	if g.driven {
+		f()
+		return
+	}
+	go f()
 }
 
 // takeOver opens the store, as soon as the kernel took the lock from the dead holder, and
@@ -262,9 +302,30 @@ func (g *Guard) takeOver(ctx context.Context, _ bool) time.Duration {
 	}
 	if err != nil {
 		g.log.Error("guard holds payments without the store", "err", err)
+		g.letGo(ctx)
 		return 2 * time.Second
 	}
 	return over
+}
+
+// letGo gives back what waits for a hash that is not alive any more by the node's word: the
+// holder lives and has ended it, and only we had not heard.
+func (g *Guard) letGo(ctx context.Context) {
+	alive, err := readMirror(ctx, g.clock, g.node)
+	if err != nil {
+		return
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.waiting = slices.DeleteFunc(g.waiting, func(o orphan) bool {
+		if _, yes := alive[o.hash]; yes {
+			return false
+		}
+		delete(g.alive, o.hash)
+		g.log.Warn("payment of an invoice that is over is given back", "hash", o.hash)
+		answer(g.out, o.ID, replyUnknownDetails(o.Offer.Amount, g.height))
+		return true
+	})
 }
 
 func (g *Guard) become(ctx context.Context, s *Store) error {
@@ -272,7 +333,7 @@ func (g *Guard) become(ctx context.Context, s *Store) error {
 	if err != nil {
 		return errors.Join(err, s.Close())
 	}
-	h := newHolder(Config{Log: g.log, Node: g.node, Out: g.out, Vault: s, Clock: g.clock, Limits: l, Version: g.version})
+	h := newHolder(Config{Log: g.log, Node: g.node, Out: g.out, Vault: s, Clock: g.clock, Limits: l, Keep: -1, Version: g.version})
 	h.quiet = true
 	if err := h.wakeUp(ctx); err != nil {
 		return errors.Join(err, s.Close())
@@ -284,13 +345,14 @@ func (g *Guard) become(ctx context.Context, s *Store) error {
 	if !g.driven {
 		h.Start(g.ctx)
 	}
-	for _, m := range g.waiting {
-		if hash, _ := hookHash(m.Params); h.find(hash) == nil {
-			g.log.Error("store does not know a hash that the datastore says is alive; given back", "hash", hash)
-			answer(g.out, m.ID, replyUnknownDetails(0, h.chain.highest()))
+	for _, o := range g.waiting {
+		c := h.find(o.hash)
+		if c == nil {
+			g.log.Error("store does not know a hash that the datastore says is alive; given back", "hash", o.hash)
+			answer(g.out, o.ID, replyUnknownDetails(o.Offer.Amount, h.chain.highest()))
 			continue
 		}
-		g.pass(h, m.ID, m.Params)
+		g.run(func() { guarded(g.log, "hook", func() { h.acceptOne(c, o.call, o.err) }) })
 	}
 	g.waiting = nil
 	g.log.Error("guard took over from the dead holder; restart lightningd when no payment is held")
@@ -366,19 +428,17 @@ func (g *Guard) watchWaiting(ctx context.Context, _ bool) time.Duration {
 // refuseDue answers a call that must not wait longer for the store. One whose settle was
 // decided waits to the last block; an answer that comes later can stop the node. The caller
 // holds g.mu.
-func (g *Guard) refuseDue(m clnio.Message) bool {
-	o, err := readOffer(m.Params)
-	hash, _ := hookHash(m.Params)
-	left := int64(o.Expiry) - int64(g.height)
+func (g *Guard) refuseDue(o orphan) bool {
+	left := int64(o.Offer.Expiry) - int64(g.height)
 	due := left <= int64(Floors.CancelAt)
-	if g.alive[hash] == Settling {
+	if g.alive[o.hash] == Settling {
 		due = left <= 0
 	}
-	if err == nil && !due {
+	if o.err == nil && !due {
 		return false
 	}
-	g.log.Error("guard gives a payment back without the store", "hash", hash, "left", left)
-	answer(g.out, m.ID, replyUnknownDetails(o.Amount, g.height))
+	g.log.Error("guard gives a payment back without the store", "hash", o.hash, "left", left)
+	answer(g.out, o.ID, replyUnknownDetails(o.Offer.Amount, g.height))
 	return true
 }
 

@@ -6,10 +6,12 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"maps"
 	"slices"
 	"sync"
 	"time"
 
+	"github.com/mostro-cln/mostro/orders/failpoint"
 	"github.com/mostro-cln/mostro/plugin/clnio"
 )
 
@@ -20,8 +22,14 @@ type Vault interface {
 	Get(Hash) (*Invoice, error)
 	Drop(Hash) error
 	Raise(Height) error
-	All() ([]Invoice, error)
 	Height() (Height, error)
+	Live() ([]Invoice, error)
+	ByLabel(string) (*Invoice, error)
+	List(state State, from uint64, limit int) ([]Invoice, error)
+	Change(from uint64) (*Invoice, error)
+	Retire([]Hash) error
+	Prune(before int64, limit int) (int, error)
+	Tomb(Hash) (*Tomb, error)
 }
 
 // Limits are the blocks at which a hold ends.
@@ -41,18 +49,20 @@ const (
 
 // Holder keeps the invoices and the hook calls that are owed an answer.
 type Holder struct {
-	log    *slog.Logger
-	node   Node
-	out    Outlet
-	vault  Vault
-	clock  Clock
-	seal   *seal
-	limits Limits
-	begun  time.Time     // by the wall clock
-	since  time.Duration // the same by Elapsed
-	quiet  bool          // no notifications: the guard has no topic of its own
-	late   bool          // loaded into a running node: whatever was held before is gone
-	about  string        // our version
+	log     *slog.Logger
+	node    Node
+	out     Outlet
+	vault   Vault
+	clock   Clock
+	seal    *seal
+	limits  Limits
+	keepFor time.Duration // how long the record of an ended invoice stays; negative: for ever
+	begun   time.Time     // by the wall clock
+	since   time.Duration // the same by Elapsed
+	quiet   bool          // no notifications: the guard has no topic of its own
+	late    bool          // loaded into a running node: whatever was held before is gone
+	about   string        // our version
+	decide  func(Invoice, offer, situation) verdict
 
 	jobs  jobs
 	begin func() // makes the jobs, once
@@ -63,12 +73,14 @@ type Holder struct {
 	pause time.Duration // of the confirmer
 	told  mirror
 
-	reserving sync.Mutex // one new invoice at a time is looked up and stored
+	reserving sync.Mutex    // one new invoice at a time is looked up and stored
+	waiters   chan struct{} // a token for each caller of holdinvoicewait
 
-	mu        sync.RWMutex // guards what follows, never held while waiting
-	contracts map[Hash]*contract
-	order     []*contract   // the same, in the order in which they came
-	changed   chan struct{} // closed and replaced by news
+	mu        sync.RWMutex         // guards what follows, never held while waiting
+	contracts map[Hash]*contract   // of invoices that are not retired
+	labels    map[string]*contract // the same by label
+	order     []*contract          // the same, in the order in which they came
+	changed   chan struct{}        // closed and replaced by news
 }
 
 // contract is one invoice with the calls that wait on it.
@@ -80,6 +92,7 @@ type contract struct {
 	calls   map[Key][]call
 	live    map[Key]bool  // parts that came since this process started
 	paid    map[Key]bool  // parts that were answered with the preimage since then
+	partsAt time.Duration // by Elapsed: when the first part of an incomplete payment came to this process
 	doubt   bool          // a write failed: the disk may say something else
 	missing time.Duration // since when, by Elapsed, a settled payment is nowhere to be seen
 
@@ -100,14 +113,17 @@ func newHolder(c Config) *Holder {
 	}
 	h := &Holder{
 		log: c.Log, node: c.Node, out: c.Out, vault: c.Vault, clock: c.Clock, limits: c.Limits,
-		late: c.Late, about: c.Version,
+		late: c.Late, about: c.Version, keepFor: c.Keep,
+		decide:    decide,
 		seal:      &seal{node: c.Node, clock: c.Clock},
 		begun:     c.Clock.Now(),
 		since:     c.Clock.Elapsed(),
 		jobs:      jobs{clock: c.Clock, log: c.Log},
 		kicks:     make(chan struct{}, 1),
 		told:      mirror{dirty: map[Hash]State{}, wake: make(chan struct{}, 1)},
+		waiters:   make(chan struct{}, maxWaiters),
 		contracts: map[Hash]*contract{},
+		labels:    map[string]*contract{},
 		changed:   make(chan struct{}),
 	}
 	h.begin = sync.OnceFunc(h.makeJobs)
@@ -127,6 +143,7 @@ func (h *Holder) makeJobs() {
 	h.jobs.add("recover", recovery, nil, h.recoverHeld)
 	h.jobs.add("cleanup", 0, nil, h.dropUnfinished())
 	h.jobs.add("compare", 0, nil, h.dropStrangers)
+	h.jobs.add("retire", retirePause, nil, h.retire)
 	for _, c := range h.all(func(inv *Invoice) bool { return !inv.State.Final() }) {
 		c.mu.Lock()
 		h.told.set(c.hash, c.inv.State)
@@ -148,14 +165,26 @@ func (h *Holder) add(c *contract) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.contracts[c.hash] = c
+	h.labels[c.inv.Label] = c
 	h.order = append(h.order, c)
 }
 
-func (h *Holder) remove(c *contract) {
+// remove forgets contracts.
+func (h *Holder) remove(list ...*contract) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	delete(h.contracts, c.hash)
-	h.order = slices.DeleteFunc(h.order, func(o *contract) bool { return o == c })
+	for _, c := range list {
+		delete(h.contracts, c.hash)
+		delete(h.labels, c.inv.Label)
+	}
+	h.order = slices.DeleteFunc(h.order, func(c *contract) bool { return h.contracts[c.hash] != c })
+}
+
+// named returns the contract of a label, or nil.
+func (h *Holder) named(label string) *contract {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	return h.labels[label]
 }
 
 func newContract(inv Invoice) *contract {
@@ -197,18 +226,35 @@ func (h *Holder) all(pick func(*Invoice) bool) []*contract {
 // save puts next on disk and, that done, in memory. The caller holds c.mu. After an error
 // nobody knows what is on disk: the contract is in doubt until reread has looked.
 func (h *Holder) save(c *contract, next Invoice) error {
-	before := c.inv.State
+	before, first := c.inv.State, c.inv.FirstAt
+	if next.State.Final() && next.EndedAt == 0 {
+		next.EndedAt = h.clock.Now().Unix()
+	}
+	failpoint.Hit("before", "commit", string(next.State))
 	stored, err := h.vault.Put(next)
 	if err != nil {
 		c.doubt = true
 		h.log.Error("invoice cannot be stored", "hash", c.hash, "state", next.State, "err", err)
 		return err
 	}
+	failpoint.Hit("after", "commit", string(next.State))
 	c.inv = stored
+	if stored.FirstAt != first {
+		c.partsAt = h.clock.Elapsed()
+	}
+	c.forgetParts()
 	if stored.State != before {
 		h.announce(&stored, before)
 	}
 	return nil
+}
+
+// forgetParts drops what is known of parts that the payment has no more: a payer may send
+// new ones for as long as the invoice is open. The caller holds c.mu.
+func (c *contract) forgetParts() {
+	gone := func(k Key, _ bool) bool { return c.inv.find(k) < 0 }
+	maps.DeleteFunc(c.live, gone)
+	maps.DeleteFunc(c.paid, gone)
 }
 
 // reread ends a doubt by what the disk says. The caller holds c.mu.
@@ -223,6 +269,7 @@ func (h *Holder) reread(c *contract) error {
 	if stored != nil {
 		before := c.inv.State
 		c.inv = *stored
+		c.forgetParts()
 		if before != stored.State {
 			h.announce(stored, before)
 		}

@@ -21,9 +21,10 @@ type lab struct {
 	h    *Holder
 	stop context.CancelFunc
 
-	wrap func(Vault) Vault // if set, stands between holder and store
-	out  Outlet            // if set, between holder and node
-	node Node
+	wrap  func(Vault) Vault // if set, stands between holder and store
+	out   Outlet            // if set, between holder and node
+	node  Node
+	clock Clock // if set, instead of the computer's
 }
 
 func newLab(t *testing.T) *lab {
@@ -50,7 +51,7 @@ func (l *lab) start(loops bool) *Holder {
 	if l.node != nil {
 		n = l.node
 	}
-	l.h = newHolder(Config{Log: newLog(l.n), Node: n, Out: out, Vault: v, Limits: Floors})
+	l.h = newHolder(Config{Log: newLog(l.n), Node: n, Out: out, Vault: v, Clock: l.clock, Limits: Floors, Keep: KeepRecords})
 	ctx, stop := context.WithCancel(context.Background())
 	l.stop = stop
 	if err := l.h.wakeUp(ctx); err != nil {
@@ -89,7 +90,7 @@ func (l *lab) give(h *fakeHTLC) {
 	m := l.n.ask(h)
 	hash, _ := hookHash(m.Params)
 	if c := l.h.find(hash); c != nil {
-		l.h.acceptOne(c, m.ID, m.Params)
+		l.h.accept(c, m.ID, m.Params)
 		return
 	}
 	answer(l.n, m.ID, replyContinue)
@@ -648,7 +649,7 @@ func TestHalfMadeInvoiceMakesRoomForAnother(t *testing.T) {
 		t.Fatal("made")
 	}
 	var refused *clnio.Error
-	if _, err := l.h.known(args{"payment_hash": Preimage{1}.Hash()}); !errors.As(err, &refused) || refused.Code != codeNotFound {
+	if _, _, err := l.h.known(args{"payment_hash": Preimage{1}.Hash()}); !errors.As(err, &refused) || refused.Code != codeNotFound {
 		t.Errorf("what was never handed out is shown: %v", err)
 	}
 	delete(l.n.broken, "delinvoice")

@@ -62,24 +62,36 @@ func readOffer(params json.RawMessage) (offer, error) {
 	return o, nil
 }
 
+func readCall(id, params json.RawMessage) (call, error) {
+	o, err := readOffer(params)
+	return call{ID: id, Offer: o}, err
+}
+
 func absent(raw json.RawMessage) bool { return len(raw) == 0 || string(raw) == "null" }
 
 // accept judges one HTLC of c and answers, or holds it by not answering. A panic in here
 // must not give a hold away: the call stays unanswered and is judged again later.
 func (h *Holder) accept(c *contract, id, params json.RawMessage) {
-	guarded(h.log, "hook", func() { h.acceptOne(c, id, params) })
+	k, err := readCall(id, params)
+	guarded(h.log, "hook", func() { h.acceptOne(c, k, err) })
 }
 
-func (h *Holder) acceptOne(c *contract, id, params json.RawMessage) {
-	o, err := readOffer(params)
+func (h *Holder) acceptOne(c *contract, k call, err error) {
+	o := k.Offer
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if err != nil {
 		h.log.Warn("payment refused", "hash", c.hash, "why", unreadable, "err", err)
-		answer(h.out, id, replyUnknownDetails(o.Amount, h.chain.highest()))
+		answer(h.out, k.ID, replyUnknownDetails(o.Amount, h.chain.highest()))
 		return
 	}
-	h.judge(c, call{ID: id, Offer: o})
+	if len(c.undecided) >= maxParts && replayed(&c.inv, o, c.live) < 0 {
+		// Nothing can be stored for long already. This one never was.
+		h.log.Warn("payment refused", "hash", c.hash, "why", tooManyWait)
+		answer(h.out, k.ID, replyTryLater(temporaryNodeFailure))
+		return
+	}
+	h.judge(c, k)
 }
 
 // judge decides one call and carries the verdict out. The caller holds c.mu.
@@ -100,7 +112,7 @@ func (h *Holder) judge(c *contract, k call) {
 	if !h.chain.synced() {
 		h.askNow()
 	}
-	v := decide(c.inv, k.Offer, h.situation(c))
+	v := h.decide(c.inv, k.Offer, h.situation(c))
 	if v.Next != nil {
 		if err := h.save(c, *v.Next); err != nil {
 			return

@@ -42,9 +42,9 @@ type invoiceRequest struct {
 // forget it: a row that stays would be paid to the node without us. A crash leaves
 // CREATING, which nobody was told of; the next start or the next request cleans up.
 func (h *Holder) create(ctx context.Context, r invoiceRequest) (json.RawMessage, error) {
-	c, err := h.reserve(ctx, r)
-	if err != nil {
-		return nil, err
+	c, made, err := h.reserve(ctx, r)
+	if err != nil || made != nil {
+		return made, err
 	}
 	c.mu.Lock()
 	if err := h.reread(c); err != nil {
@@ -70,33 +70,57 @@ func (h *Holder) create(ctx context.Context, r invoiceRequest) (json.RawMessage,
 	return h.make(ctx, c, inv, r)
 }
 
-// reserve returns the contract of an equal earlier request, or stores a new one with its
-// preimage, before the node hears of it.
-func (h *Holder) reserve(ctx context.Context, r invoiceRequest) (*contract, error) {
+// maxLive bounds the invoices that are kept in memory, some 3 KB each.
+const maxLive = 20_000
+
+// reserve returns the contract of an equal earlier request, or what was answered to it if
+// that is over, or stores a new one with its preimage, before the node hears of it.
+func (h *Holder) reserve(ctx context.Context, r invoiceRequest) (*contract, json.RawMessage, error) {
 	request, err := json.Marshal(r)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	h.reserving.Lock()
 	defer h.reserving.Unlock()
-	for _, c := range h.all(func(inv *Invoice) bool { return inv.Label == r.Label }) {
+	if c := h.named(r.Label); c != nil {
 		if c.madeBy(request, r.Preimage) {
-			return c, nil
+			return c, nil, nil
 		}
 		// One that an error left half made is in nobody's hands and makes room.
 		if err := h.dropOne(ctx, c); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		if h.find(c.hash) != nil {
-			return nil, clnio.Errorf(codeLabelExists, "Duplicate label '%s'", r.Label)
+			return nil, nil, clnio.Errorf(codeLabelExists, "Duplicate label '%s'", r.Label)
 		}
+	} else if old, err := h.vault.ByLabel(r.Label); err != nil {
+		return nil, nil, err
+	} else if old != nil && old.madeBy(request, r.Preimage) {
+		return nil, old.Answer, nil
+	} else if old != nil {
+		return nil, nil, clnio.Errorf(codeLabelExists, "Duplicate label '%s'", r.Label)
 	}
+	c, err := h.fresh(ctx, r, request)
+	return c, nil, err
+}
+
+// fresh stores a new invoice. Its preimage must never have been one of ours: many may know
+// it by now.
+func (h *Holder) fresh(ctx context.Context, r invoiceRequest, request []byte) (*contract, error) {
 	p := newPreimage()
 	if r.Preimage != nil {
 		p = *r.Preimage
 	}
 	if h.find(p.Hash()) != nil {
 		return nil, clnio.Errorf(codePreimageExists, "preimage already used")
+	}
+	if ended, err := h.past(p.Hash()); err != nil {
+		return nil, err
+	} else if ended != nil {
+		return nil, clnio.Errorf(codePreimageExists, "preimage already used, by an invoice that is %s", ended.State)
+	}
+	if n := h.alive(); n >= maxLive {
+		return nil, clnio.Errorf(codeBusy, "%d hold invoices are alive already", n)
 	}
 	sealed, err := h.seal.Close(ctx, p)
 	if err != nil {
@@ -116,7 +140,18 @@ func (h *Holder) reserve(ctx context.Context, r invoiceRequest) (*contract, erro
 func (c *contract) madeBy(request []byte, p *Preimage) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return bytes.Equal(c.inv.Request, request) && (p == nil || p.Hash() == c.hash)
+	return c.inv.madeBy(request, p)
+}
+
+func (inv *Invoice) madeBy(request []byte, p *Preimage) bool {
+	return bytes.Equal(inv.Request, request) && (p == nil || p.Hash() == inv.Hash)
+}
+
+// alive counts the invoices in memory.
+func (h *Holder) alive() int {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	return len(h.order)
 }
 
 // make has the node make the invoice, keeps it, has the node forget it, and opens it.
@@ -214,6 +249,7 @@ func (h *Holder) abandon(hash Hash) {
 	if c := h.find(hash); c != nil {
 		h.remove(c)
 	}
+	h.told.set(hash, Canceled) // if an earlier attempt came that far
 }
 
 func rowLabel(inv *Invoice) string { return rowPrefix + inv.Label }

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
+	"time"
 )
 
 // manifest is the answer to getmanifest. CLN docs, "A day in the life of a plugin".
@@ -63,6 +64,7 @@ type initParams struct {
 const (
 	optSettleMin = "holdinvoice-settle-min-blocks"
 	optCancelAt  = "holdinvoice-cancel-blocks"
+	optKeep      = "holdinvoice-keep-days"
 )
 
 // Floors are the limits on a network where blocks cost money. A settle needs the blocks in
@@ -70,11 +72,12 @@ const (
 // must reach the peer before it goes to the chain.
 var Floors = Limits{SettleMin: 24, CancelAt: 20}
 
-// holderOptions are the options of the holder, in blocks.
+// holderOptions are the options of the holder.
 func holderOptions() []option {
 	return []option{
 		{optSettleMin, "int", int(Floors.SettleMin), "Fewest blocks before its expiry at which a held payment may be settled"},
 		{optCancelAt, "int", int(Floors.CancelAt), "Blocks before its expiry at which a held payment that nobody settled is given back"},
+		{optKeep, "int", int(KeepRecords / day), "Days after its end for which a hold invoice is kept whole; then how it ended is all that stays"},
 	}
 }
 
@@ -83,23 +86,11 @@ func holderOptions() []option {
 func (p *initParams) readLimits() (l Limits, complaints []string) {
 	test := p.Config.Network == "regtest"
 	read := func(name string, floor, lowest Height) Height {
-		raw, given := p.Options[name]
-		if !given {
-			return floor
-		}
-		var n int64
-		if err := json.Unmarshal(raw, &n); err != nil {
-			if _, err := fmt.Sscan(strings.Trim(string(raw), `"`), &n); err != nil {
-				n = -1
-			}
-		}
 		if !test {
 			lowest = floor
 		}
-		if n < int64(lowest) || n > 1000 {
-			complaints = append(complaints, fmt.Sprintf("%s=%s is not between %d and 1000, using %d", name, raw, lowest, floor))
-			return floor
-		}
+		n, complaint := p.readInt(name, int64(floor), int64(lowest), 1000)
+		complaints = append(complaints, complaint...)
 		return Height(n)
 	}
 	l.SettleMin = read(optSettleMin, Floors.SettleMin, 2)
@@ -109,4 +100,31 @@ func (p *initParams) readLimits() (l Limits, complaints []string) {
 		l.CancelAt = l.SettleMin - 1
 	}
 	return l, complaints
+}
+
+const day = 24 * time.Hour
+
+// readKeep takes the time for which ended invoices are kept, and mends it likewise.
+func (p *initParams) readKeep() (time.Duration, []string) {
+	days, complaints := p.readInt(optKeep, int64(KeepRecords/day), 1, 10_000)
+	return time.Duration(days) * day, complaints
+}
+
+// readInt reads an option as the node sends it, a number or a string. One that is not
+// between low and high is as good as not given, with a complaint.
+func (p *initParams) readInt(name string, otherwise, low, high int64) (int64, []string) {
+	raw, given := p.Options[name]
+	if !given {
+		return otherwise, nil
+	}
+	var n int64
+	if err := json.Unmarshal(raw, &n); err != nil {
+		if _, err := fmt.Sscan(strings.Trim(string(raw), `"`), &n); err != nil {
+			n = -1
+		}
+	}
+	if n < low || n > high {
+		return otherwise, []string{fmt.Sprintf("%s=%s is not between %d and %d, using %d", name, raw, low, high, otherwise)}
+	}
+	return n, nil
 }

@@ -34,6 +34,14 @@ func (m *mirror) set(h Hash, s State) {
 	}
 }
 
+// has says whether something about h is still to be told.
+func (m *mirror) has(h Hash) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	_, dirty := m.dirty[h]
+	return dirty
+}
+
 func (m *mirror) take() map[Hash]State {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math/big"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -276,6 +277,9 @@ func readStrings(raw json.RawMessage) (any, error) {
 	var list []string
 	if err := json.Unmarshal(raw, &list); err != nil || len(list) == 0 {
 		return nil, fmt.Errorf("should be an array of strings")
+	}
+	if len(list) > 100 || slices.ContainsFunc(list, func(s string) bool { return len(s) > 200 }) {
+		return nil, fmt.Errorf("should be at most 100 strings of at most 200 bytes")
 	}
 	return json.Marshal(list)
 }

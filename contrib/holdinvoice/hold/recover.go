@@ -109,6 +109,11 @@ func (h *Holder) dropOne(ctx context.Context, c *contract) error {
 	if err := h.deleteRow(ctx, &c.inv); err != nil {
 		return fmt.Errorf("remove the node's row: %w", err)
 	}
+	// In this order: what the datastore calls alive and the store does not know would look
+	// like a loss.
+	if err := h.mirrorNow(ctx, c.hash, Canceled); err != nil {
+		return fmt.Errorf("tell the guard: %w", err)
+	}
 	if err := h.vault.Drop(c.hash); err != nil {
 		return err
 	}
@@ -122,19 +127,40 @@ func (h *Holder) dropStrangers(ctx context.Context, _ bool) time.Duration {
 	alive, err := readMirror(ctx, h.clock, h.node)
 	if err != nil {
 		h.log.Warn("datastore cannot be compared with the store", "err", err)
-		return over
+		return slowLook
 	}
 	for _, hash := range sortedHashes(alive) {
-		c, state := h.find(hash), alive[hash]
-		if c == nil {
-			h.log.Error("store does not know an invoice that was alive", "hash", hash, "state", state)
-			h.notify(StateNote{Hash: hash, State: Lost, From: state, Reason: "store_lost"})
-			h.told.set(hash, Lost)
-			continue
+		if err := h.compare(hash, alive[hash]); err != nil {
+			h.log.Warn("datastore cannot be compared with the store", "hash", hash, "err", err)
+			return slowLook
 		}
-		c.mu.Lock()
-		h.told.set(hash, c.inv.State)
-		c.mu.Unlock()
 	}
 	return over
+}
+
+// compare mends what the datastore says of one hash.
+func (h *Holder) compare(hash Hash, state State) error {
+	if c := h.find(hash); c != nil {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		h.told.set(hash, c.inv.State)
+		return nil
+	}
+	ended, err := h.past(hash)
+	if err != nil {
+		return err
+	}
+	if ended != nil {
+		h.told.set(hash, ended.State)
+		return nil
+	}
+	h.reserving.Lock() // what is made just now is not lost
+	defer h.reserving.Unlock()
+	if h.find(hash) != nil {
+		return nil
+	}
+	h.log.Error("store does not know an invoice that was alive", "hash", hash, "state", state)
+	h.notify(StateNote{Hash: hash, State: Lost, From: state, Reason: "store_lost"})
+	h.told.set(hash, Lost)
+	return nil
 }

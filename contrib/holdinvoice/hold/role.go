@@ -56,7 +56,8 @@ func (r *holdRole) init(ctx context.Context, p initParams) error {
 		return err
 	}
 	l, complaints := p.readLimits()
-	for _, c := range complaints {
+	keep, more := p.readKeep()
+	for _, c := range append(complaints, more...) {
 		r.log.Warn(c)
 	}
 	var err error
@@ -68,7 +69,7 @@ func (r *holdRole) init(ctx context.Context, p initParams) error {
 	}
 	r.h, err = New(ctx, Config{
 		Log: r.log, Node: r.client, Out: r.out, Vault: r.store,
-		Limits: l, Late: !p.Config.Startup, Version: r.version,
+		Limits: l, Keep: keep, Late: !p.Config.Startup, Version: r.version,
 	})
 	return err
 }
@@ -125,7 +126,7 @@ func (r *holdRole) end() {
 
 // wakeUp loads the vault and learns the height. Only a vault that cannot be read stops it.
 func (h *Holder) wakeUp(ctx context.Context) error {
-	all, err := h.vault.All()
+	all, err := h.vault.Live()
 	if err != nil {
 		return err
 	}

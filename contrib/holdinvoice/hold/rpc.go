@@ -76,31 +76,41 @@ func (h *Holder) rpcInvoice(ctx context.Context, a args) (any, error) {
 }
 
 func (h *Holder) rpcLookup(_ context.Context, a args) (any, error) {
-	c, err := h.known(a)
-	if err != nil {
+	c, ended, err := h.known(a)
+	switch {
+	case err != nil:
 		return nil, err
+	case ended != nil:
+		return ended, nil
 	}
 	return h.view(c), nil
 }
 
-// known finds the invoice that a command is about. One that was never handed out does not
-// exist for anybody.
-func (h *Holder) known(a args) (*contract, error) {
+// known finds the invoice that a command is about: one that is in memory, or how it ended.
+// One that was never handed out does not exist for anybody.
+func (h *Holder) known(a args) (*contract, *view, error) {
 	hash := arg[Hash](a, "payment_hash")
 	if c := h.find(hash); c != nil {
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		if c.inv.State != Creating {
-			return c, nil
+			return c, nil, nil
 		}
+	} else if ended, err := h.past(hash); err != nil || ended != nil {
+		return nil, ended, err
 	}
-	return nil, clnio.Errorf(codeNotFound, "payment_hash '%s' not found", hash)
+	return nil, nil, clnio.Errorf(codeNotFound, "payment_hash '%s' not found", hash)
 }
 
 func (h *Holder) rpcSettle(ctx context.Context, a args) (any, error) {
-	c, err := h.known(a)
-	if err != nil {
+	c, ended, err := h.known(a)
+	switch {
+	case err != nil:
 		return nil, err
+	case ended != nil && ended.State == Settled:
+		return ended, nil
+	case ended != nil:
+		return nil, wrongState(ended.Hash, ended.State)
 	}
 	if err := h.settle(ctx, c, arg[*Preimage](a, "preimage")); err != nil {
 		return nil, err
@@ -124,9 +134,14 @@ func (h *Holder) awaitEnd(ctx context.Context, c *contract, state State, limit t
 const cancelWait = 2 * time.Second
 
 func (h *Holder) rpcCancel(ctx context.Context, a args) (any, error) {
-	c, err := h.known(a)
-	if err != nil {
+	c, ended, err := h.known(a)
+	switch {
+	case err != nil:
 		return nil, err
+	case ended != nil && ended.State == Canceled:
+		return ended, nil
+	case ended != nil:
+		return nil, wrongState(ended.Hash, ended.State)
 	}
 	why := arg[string](a, "reason")
 	if why == "" {
@@ -139,53 +154,71 @@ func (h *Holder) rpcCancel(ctx context.Context, a args) (any, error) {
 	return h.view(c), nil
 }
 
+// maxList bounds one answer of holdinvoicelist.
+const maxList = 5000
+
+// rpcList leaves out what was pruned.
 func (h *Holder) rpcList(_ context.Context, a args) (any, error) {
-	state, from := arg[State](a, "state"), arg[uint64](a, "start")
-	list := h.all(func(inv *Invoice) bool {
-		return inv.State != Creating && (state == "" || inv.State == state) && inv.Created >= from
-	})
-	views := make([]view, 0, len(list))
-	for _, c := range list {
-		views = append(views, h.view(c))
+	state, n := arg[State](a, "state"), maxList
+	if given := arg[uint64](a, "limit"); given > 0 {
+		n = int(min(given, maxList))
 	}
-	slices.SortFunc(views, func(a, b view) int { return cmp.Compare(a.Created, b.Created) })
-	if n := arg[uint64](a, "limit"); n > 0 && n < uint64(len(views)) {
-		views = views[:n]
+	list, err := h.vault.List(state, arg[uint64](a, "start"), n)
+	if err != nil {
+		return nil, err
+	}
+	views := make([]view, 0, len(list))
+	for i := range list {
+		views = append(views, h.latest(&list[i]))
 	}
 	return struct {
 		Invoices []view `json:"holdinvoices"`
 	}{views}, nil
 }
 
-// codeTimeout is what waitanyinvoice answers when the time is over.
-const codeTimeout = 904
+// latest shows an invoice as memory has it, if it is there, else as it was read.
+func (h *Holder) latest(inv *Invoice) view {
+	if c := h.find(inv.Hash); c != nil {
+		return h.view(c)
+	}
+	return h.show(inv)
+}
+
+const (
+	// codeTimeout is what waitanyinvoice answers when the time is over.
+	codeTimeout = 904
+	// codeBusy asks the caller to try again.
+	codeBusy = -1
+	// maxWaiters bounds the callers of holdinvoicewait: those who went away wait on.
+	maxWaiters = 16
+)
 
 // rpcWait returns the oldest change with at least the asked index. An invoice that changed
 // again meanwhile shows only its last state: indexes grow, and some are skipped.
 func (h *Holder) rpcWait(ctx context.Context, a args) (any, error) {
+	select {
+	case h.waiters <- struct{}{}:
+		defer func() { <-h.waiters }()
+	default:
+		return nil, clnio.Errorf(codeBusy, "%d callers wait already, try again", maxWaiters)
+	}
 	limit := never
 	if s, given := a["timeout"]; given {
 		limit = time.Duration(s.(uint64)) * time.Second
 	}
-	from := arg[uint64](a, "nextvalue")
-	var first *contract
-	if !h.until(ctx, limit, func() bool { first = h.firstChange(from); return first != nil }) {
+	var first *Invoice
+	var err error
+	come := h.until(ctx, limit, func() bool {
+		first, err = h.vault.Change(arg[uint64](a, "nextvalue"))
+		return first != nil || err != nil
+	})
+	switch {
+	case err != nil:
+		return nil, err
+	case !come:
 		return nil, clnio.Errorf(codeTimeout, "timed out")
 	}
-	return h.view(first), nil
-}
-
-// firstChange is the invoice whose last change is the oldest from an index on, or nil.
-func (h *Holder) firstChange(from uint64) (first *contract) {
-	var index uint64
-	for _, c := range h.all(func(inv *Invoice) bool { return inv.State != Creating && inv.Updated >= from }) {
-		c.mu.Lock()
-		if first == nil || c.inv.Updated < index {
-			first, index = c, c.inv.Updated
-		}
-		c.mu.Unlock()
-	}
-	return first
+	return h.latest(first), nil
 }
 
 func (h *Holder) rpcVersion(context.Context, args) (any, error) {
@@ -211,6 +244,8 @@ type view struct {
 	Proof      int        `json:"proof_level"`
 	Reason     string     `json:"reason,omitempty"`
 	Recovering bool       `json:"recovering,omitempty"`
+	EndedAt    int64      `json:"ended_at,omitempty"`
+	Pruned     bool       `json:"pruned,omitempty"` // its record is gone but for this
 	Label      string     `json:"label"`
 	Bolt11     string     `json:"bolt11"`
 	CreatedAt  int64      `json:"created_at"`
@@ -225,23 +260,31 @@ type htlcView struct {
 	Here bool `json:"held"`
 }
 
-// view shows the invoice as it stands, from memory alone.
+// view shows an invoice as it stands, from memory alone.
 func (h *Holder) view(c *contract) view {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	inv := &c.inv
+	v := h.show(&c.inv)
+	v.Recovering = c.recovering()
+	for i := range v.HTLCs {
+		if part := &v.HTLCs[i]; len(c.calls[part.Key]) > 0 {
+			part.Here = true
+			v.Held += part.Amount
+		}
+	}
+	return v
+}
+
+// show is an invoice of which nothing is here.
+func (h *Holder) show(inv *Invoice) view {
 	v := view{
 		Hash: inv.Hash, State: inv.State, Amount: inv.Amount, Proof: inv.Proof,
 		HTLCs: []htlcView{}, Confirmed: inv.Gone || inv.Proof >= proofBooked,
-		Reason: inv.Reason, Recovering: c.recovering(), Label: inv.Label,
+		Reason: inv.Reason, EndedAt: inv.EndedAt, Label: inv.Label,
 		CreatedAt: inv.CreatedAt, ExpiresAt: inv.ExpiresAt, Created: inv.Created, Updated: inv.Updated,
 	}
 	for _, part := range inv.HTLCs {
-		here := len(c.calls[part.Key]) > 0
-		v.HTLCs = append(v.HTLCs, htlcView{part, here})
-		if here {
-			v.Held += part.Amount
-		}
+		v.HTLCs = append(v.HTLCs, htlcView{HTLC: part})
 	}
 	slices.SortFunc(v.HTLCs, func(a, b htlcView) int {
 		return cmp.Or(cmp.Compare(a.Scid, b.Scid), cmp.Compare(a.ID, b.ID))

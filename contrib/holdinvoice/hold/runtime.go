@@ -138,7 +138,7 @@ func (r *runtime) command(ctx context.Context, m clnio.Message) {
 	select {
 	case r.running <- struct{}{}:
 	default:
-		r.reply(m.ID, nil, clnio.Errorf(-1, "%d commands are running already, try again", maxCommands))
+		r.reply(m.ID, nil, clnio.Errorf(codeBusy, "%d commands are running already, try again", maxCommands))
 		return
 	}
 	r.wg.Go(func() {

@@ -55,16 +55,16 @@ func (h *Holder) settle(ctx context.Context, c *contract, given *Preimage) error
 // maySettle says why a settle must not begin. The caller holds c.mu.
 func (h *Holder) maySettle(ctx context.Context, c *contract) error {
 	if c.inv.State != Accepted {
-		return wrongState(&c.inv)
+		return wrongState(c.hash, c.inv.State)
 	}
 	if c.back() < c.inv.Amount {
-		return refusalFor(&c.inv, codeNotYet, "only %d of %d msat came back after the start", c.back(), c.inv.Amount)
+		return refusalFor(c.hash, c.inv.State, codeNotYet, "only %d of %d msat came back after the start", c.back(), c.inv.Amount)
 	}
 	if !h.chain.synced() {
-		return refusalFor(&c.inv, codeNotYet, "node is not synced, blocks left are not known")
+		return refusalFor(c.hash, c.inv.State, codeNotYet, "node is not synced, blocks left are not known")
 	}
 	if left := int64(c.inv.MinExpiry()) - int64(h.chain.highest()); left < int64(h.limits.SettleMin) {
-		return refusalFor(&c.inv, codeTooLate, "%d blocks left, a settle needs %d", left, h.limits.SettleMin)
+		return refusalFor(c.hash, c.inv.State, codeTooLate, "%d blocks left, a settle needs %d", left, h.limits.SettleMin)
 	}
 	if _, err := h.seal.Open(ctx, c.hash, c.inv.Sealed); err != nil {
 		return err
@@ -113,7 +113,7 @@ func (h *Holder) cancel(c *contract, reason string) error {
 	case Open, Accepted:
 		return h.giveBack(c, reason)
 	}
-	return wrongState(&c.inv)
+	return wrongState(c.hash, c.inv.State)
 }
 
 // giveBack stores the decision to cancel and carries it out. The caller holds c.mu, and
@@ -203,16 +203,16 @@ func (c *contract) keys() []Key {
 	})
 }
 
-func wrongState(inv *Invoice) error {
-	return refusalFor(inv, codeWrongState, "Holdinvoice is in wrong state: '%s'", inv.State)
+func wrongState(hash Hash, s State) error {
+	return refusalFor(hash, s, codeWrongState, "Holdinvoice is in wrong state: '%s'", s)
 }
 
 // refusalFor is an error that tells the caller where the invoice stands.
-func refusalFor(inv *Invoice, code int, format string, args ...any) error {
+func refusalFor(hash Hash, s State, code int, format string, args ...any) error {
 	e := clnio.Errorf(code, format, args...)
 	e.Data, _ = json.Marshal(struct {
 		Hash  Hash  `json:"payment_hash"`
 		State State `json:"state"`
-	}{inv.Hash, inv.State})
+	}{hash, s})
 	return e
 }

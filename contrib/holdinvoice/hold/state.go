@@ -84,6 +84,7 @@ type Invoice struct {
 
 	Proof     int    `json:"proof_level,omitempty"` // of the settle, see settle.go
 	Gone      bool   `json:"gone,omitempty"`        // cancel: the node was seen without any part of it
+	EndedAt   int64  `json:"ended_at,omitempty"`    // unix seconds; 0 before the end
 	MoveStart uint64 `json:"move_start,omitempty"`  // channel moves before this index are older than the invoice
 
 	Created uint64 `json:"created_index"`

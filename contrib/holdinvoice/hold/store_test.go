@@ -105,7 +105,7 @@ func TestStoreKeepsWhatItWasGiven(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer s.Close()
-	all, err := s.All()
+	all, err := s.Live()
 	if err != nil || len(all) != 1 || !reflect.DeepEqual(all[0], inv) {
 		t.Errorf("got %+v, %v\nwant %+v", all, err, inv)
 	}
