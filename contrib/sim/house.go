@@ -122,6 +122,7 @@ func (h *house) start() {
 		},
 	})
 	w.say("the exchange is up")
+	w.learn()
 	h.look()
 }
 
@@ -162,7 +163,7 @@ func (b ledgerBook) Report(ctx context.Context, act orders.Act) error {
 func (b ledgerBook) tell(ctx context.Context, act orders.Act) error {
 	err := b.EngineBook.Report(ctx, act)
 	b.w.say("the watch: %s, %v", describe(act), err)
-	if err == nil {
+	if err == nil && !b.w.house.dead() {
 		b.w.checkReported(act)
 	}
 	b.w.fresh()
@@ -179,8 +180,12 @@ func (h *house) look() {
 		return
 	}
 	h.poked = false
+	before := h.w.mishaps
 	_, err := h.escrow.Look(h.w.ctx, h.book())
 	h.w.say("the watch has looked: %v", err)
+	if err == nil && before == h.w.mishaps && !h.dead() && h.w.plugin.alive() {
+		h.w.checkDeadlines()
+	}
 }
 
 // tellLate tells what the watch has read a while ago.
@@ -228,10 +233,25 @@ func (h *house) carry(some int) {
 			return
 		}
 		n := ready[h.w.rng.IntN(len(ready))]
-		gone, err := h.stepper.Carry(h.w.ctx, n)
-		h.w.say("carry %d: gone %v, %v", n, gone, err)
-		h.w.fresh()
+		h.carryOne(n)
 	}
+}
+
+// carryOne lets one row out.
+func (h *house) carryOne(n uint64) (gone bool) {
+	var row *orders.Row
+	for _, r := range h.stepper.Owed() {
+		if r.Number == n {
+			row = r
+		}
+	}
+	gone, err := h.stepper.Carry(h.w.ctx, n)
+	h.w.say("carry %d: gone %v, %v", n, gone, err)
+	h.w.fresh()
+	if c, ok := row.Effect.(*orders.CancelHold); ok && gone && !h.dead() {
+		h.w.checkRefund(c.Hash)
+	}
+	return gone
 }
 
 // carryAll lets out everything that may go.
@@ -239,10 +259,7 @@ func (h *house) carryAll() {
 	for !h.dead() && h.w.wrongs == nil {
 		moved := false
 		for _, n := range h.stepper.Ready() {
-			gone, err := h.stepper.Carry(h.w.ctx, n)
-			h.w.say("carry %d: gone %v, %v", n, gone, err)
-			moved = moved || gone
-			h.w.fresh()
+			moved = h.carryOne(n) || moved
 		}
 		if !moved {
 			return

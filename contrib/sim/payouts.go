@@ -28,6 +28,8 @@ type bill struct {
 	goes  time.Duration // at this time,
 	goods bool          // and they arrive
 	ends  time.Duration // when parts that are pending end
+	fatal bool          // the node has said that it cannot be paid
+	done  bool          // the buyer has named a place since then
 	paid  int           // how often the payee was paid
 	last  orders.Msats  // the amount of the last attempt
 }
@@ -128,6 +130,7 @@ func (n *node) xpay(p params) (json.RawMessage, error) {
 	case b.calls || b.pending():
 		return nil, clnio.Errorf(-32700, "Unexpected injectpaymentonion error 200: still in progress")
 	case n.w.now >= b.expires:
+		b.fatal = true
 		return nil, clnio.Errorf(207, "Invoice expired")
 	}
 	b.last = amount
@@ -145,7 +148,7 @@ func (n *node) tryToPay(b *bill, maxFee orders.Msats) (json.RawMessage, error) {
 	if w.rng.IntN(2) == 0 {
 		b.ends = w.elapsed + time.Duration(w.rng.Int64N(int64(time.Hour)))
 	}
-	switch w.rng.IntN(12) {
+	switch w.rng.IntN(13) {
 	case 0: // no way to the payee
 		w.fault("payment: no route")
 		return nil, clnio.Errorf(205, "Failed: We could not find a usable set of paths.")
@@ -153,7 +156,9 @@ func (n *node) tryToPay(b *bill, maxFee orders.Msats) (json.RawMessage, error) {
 		w.fault("payment: failed after parts were tried")
 		n.start1(b, maxFee)
 		n.give(b, false)
-		return nil, clnio.Errorf([]int{203, 209, 210}[w.rng.IntN(3)], "Failed after some attempts")
+		code := []int{203, 209, 210}[w.rng.IntN(3)]
+		b.fatal = b.fatal || code == 203
+		return nil, clnio.Errorf(code, "Failed after some attempts")
 	case 2: // the payee holds it
 		w.fault("payment: failed, it says, and a part is pending")
 		n.start1(b, maxFee)
@@ -162,7 +167,7 @@ func (n *node) tryToPay(b *bill, maxFee orders.Msats) (json.RawMessage, error) {
 		w.fault("payment: pending, and xpay died")
 		n.start1(b, maxFee)
 		return nil, clnio.Errorf(clnio.CodePluginTerminated, "Plugin terminated before replying to RPC call.")
-	case 4: // the answer is lost, and the call runs on
+	case 4, 12: // the answer is lost, and the call runs on
 		w.fault("payment: no answer, and the call starts parts later")
 		b.calls, b.goes = true, w.elapsed+time.Duration(w.rng.Int64N(int64(100*time.Second)))
 		return nil, clnio.Errorf(clnio.CodePluginTerminated, "Plugin terminated before replying to RPC call.")

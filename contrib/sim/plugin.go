@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/mostro-cln/mostro/contrib/holdinvoice/hold"
+	"github.com/mostro-cln/mostro/orders"
 	"github.com/mostro-cln/mostro/plugin/clnio"
 )
 
@@ -220,6 +221,22 @@ func (p *holderPlugin) tell() {
 		}
 		p.w.house.poked = true
 	}
+}
+
+// at is where an invoice stands at the holder, and the lowest expiry of its parts; empty if it is not known.
+func (p *holderPlugin) at(hash orders.Hash) (state string, expiry uint32) {
+	if !p.alive() {
+		return "", 0
+	}
+	raw, err := p.h.Call(p.w.ctx, "holdinvoicelookup", fmt.Appendf(nil, `{"payment_hash":"%s"}`, hash))
+	var s struct {
+		State  string `json:"state"`
+		Expiry uint32 `json:"htlc_expiry"`
+	}
+	if err != nil || json.Unmarshal(raw, &s) != nil {
+		return "", 0
+	}
+	return s.State, s.Expiry
 }
 
 // command runs one of the holder's commands, for the exchange.

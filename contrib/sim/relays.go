@@ -254,6 +254,7 @@ func (r *resolver) Resolve(_ context.Context, destination string, amount orders.
 			}
 		}
 	}
+	w.checkAsked(destination, amount)
 	b := w.node.newBill(owner, amount)
 	if w.of(30) {
 		b.expires = w.now + 200 + w.rng.Int64N(300)

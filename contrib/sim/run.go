@@ -21,6 +21,8 @@ type Options struct {
 	Until   time.Duration // no new world begins after it; 0: no matter
 	Workers int           // 0: one a processor
 	Dir     string        // for the worlds' files; empty: memory, if there is a file system for that
+
+	quiet bool // no story
 }
 
 // Result is what came of it.
@@ -86,7 +88,7 @@ func Run(o Options) (Result, error) {
 	}()
 	r := Result{First: o.Seed, Last: o.Seed, Faults: map[string]int{}, Rows: map[string]int{}, AllRows: len(orders.RowNames())}
 	err := r.collect(o, results, sync.OnceFunc(func() { close(stop) }))
-	if err == nil && r.Violation != nil {
+	if err == nil && r.Violation != nil && !o.quiet {
 		err = r.tellStory(o.Dir)
 	}
 	r.Took = time.Since(begun)

@@ -140,7 +140,7 @@ func (w *world) passes(seconds int64) {
 // mishap is one of the larger ones.
 func (w *world) mishap() {
 	n := w.node
-	switch w.rng.IntN(16) {
+	switch w.rng.IntN(19) {
 	case 0, 1:
 		w.fault("crash: the exchange")
 		w.house.die()
@@ -177,11 +177,13 @@ func (w *world) mishap() {
 			w.fault("disk: the holder's is full for a while")
 			w.forAWhile(&w.plugin.disk.full)
 		}
-	case 12:
+	case 12, 16:
 		w.fault("clock: it jumps")
 		w.now += w.rng.Int64N(8000) - 4000
 	case 13, 14:
 		w.handOfTheOperator()
+	case 17, 18:
+		w.towardsAnExpiry()
 	case 15:
 		w.fault("node: HTLCs are shown again")
 		for _, h := range n.htlcs {
@@ -189,6 +191,20 @@ func (w *world) mishap() {
 				n.ask(h, 30)
 			}
 		}
+	}
+}
+
+// towardsAnExpiry brings the chain near to the end of a hold that is accepted, while nobody looks.
+func (w *world) towardsAnExpiry() {
+	for _, h := range w.node.htlcs {
+		if h.state != heldState || h.ch.state != normal || w.rng.IntN(3) == 0 {
+			continue
+		}
+		if left := int64(h.expiry) - int64(w.node.height) - int64(18+w.rng.IntN(16)); left > 0 {
+			w.fault("chain: blocks up to the last of a hold")
+			w.node.mine(uint32(left))
+		}
+		return
 	}
 }
 

@@ -50,6 +50,7 @@ type world struct {
 	gives  map[orders.Hash]string // which destination has given an invoice
 
 	serials  uint64
+	mishaps  uint64 // all faults so far
 	passing  []condition
 	read     map[orders.OrderID]orders.Order // as of
 	readAt   uint64                          // so many commits
@@ -123,7 +124,7 @@ func (w *world) newPlan() plan {
 		split:    w.rng.IntN(2) == 0,
 		guard:    w.rng.IntN(3) > 0,
 		cltv:     []uint32{60, 144, 144, 288}[w.rng.IntN(4)],
-		rogue:    w.rng.IntN(8) == 0,
+		rogue:    w.rng.IntN(5) == 0,
 		disk:     w.rng.IntN(3) == 0,
 		relay:    []int{0, 5, 20}[w.rng.IntN(3)],
 		crypto:   24,
@@ -157,6 +158,7 @@ func (w *world) trouble() bool { return !w.calm && w.rng.IntN(1000) < w.plan.tro
 
 func (w *world) fault(kind string) {
 	w.faults[kind]++
+	w.mishaps++
 	w.say("fault: %s", kind)
 }
 

@@ -40,6 +40,9 @@ func run() int {
 		defer pprof.StopCPUProfile()
 	}
 	debug.SetGCPercent(400) // worlds are small, and there are many
+	if hunting() {
+		return hunt(o)
+	}
 	r, err := sim.Run(o)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "sim:", err)
