@@ -67,9 +67,6 @@ func (w *world) auditOrder(st *orders.Story, sums map[orders.EntryKind]orders.Ms
 	if arrived > 1 || (arrived == 1) != (o.Status == orders.Success) {
 		w.wrong("paid-once", "order %s, %s: %d payments arrived", o.ID, o.Status, arrived)
 	}
-	if o.Status == orders.Frozen && ours != sums[orders.Owed] {
-		w.wrong("frozen-means-lost", "order %s is frozen and %d msat came in", o.ID, int64(ours))
-	}
 }
 
 // incomeOf is what came in for the holds of an order.
@@ -115,16 +112,18 @@ func (w *world) auditTold(o *orders.Order) {
 	switch o.Status {
 	case orders.Success:
 		heard(o.Party(orders.Buyer), orders.SayPurchaseCompleted)
-		heard(o.Party(orders.Buyer), orders.SayReleased)
-		heard(o.Party(orders.Seller), orders.SayHoldSettled)
+		heard(o.Party(orders.Buyer), orders.SayReleased, orders.SayAdminSettled)
+		heard(o.Party(orders.Seller), orders.SayHoldSettled, orders.SayAdminSettled)
+	case orders.CanceledByAdmin:
+		heard(&o.Maker, orders.SayCanceled, orders.SayAdminCanceled)
+		if o.Taker.Here() {
+			heard(&o.Taker, orders.SayAdminCanceled)
+		}
 	case orders.Canceled, orders.CoopCanceled, orders.Expired:
 		heard(&o.Maker, orders.SayCanceled, orders.SayCoopAccepted)
 		if o.Taker.Here() {
 			heard(&o.Taker, orders.SayCanceled, orders.SayCoopAccepted)
 		}
-	case orders.Frozen:
-		heard(&o.Maker, orders.SayHoldCanceled)
-		heard(&o.Taker, orders.SayHoldCanceled)
 	}
 }
 

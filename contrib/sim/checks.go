@@ -65,9 +65,9 @@ func (w *world) checkSettle(inv *holdInvoice, h *htlc) {
 	case f == nil:
 		w.wrong("hold-has-owner", "hold %s of order %s, which nobody knows, was settled", inv.hash, inv.order)
 	case f.rogue:
-	case !f.words[f.seller]:
+	case !f.words[f.seller] && !f.judged:
 		w.wrong("settle-after-release", "hold %s of order %s was settled while it is %s; its seller has not released it", inv.hash, inv.order, f.last)
-	case f.last == orders.Canceled, f.last == orders.CoopCanceled, f.last == orders.Expired, f.last == orders.Pending:
+	case f.last == orders.Canceled, f.last == orders.CoopCanceled, f.last == orders.Expired, f.last == orders.Pending, f.last == orders.CanceledByAdmin:
 		w.wrong("canceled-never-settles", "hold %s of order %s was settled while it is %s", inv.hash, inv.order, f.last)
 	}
 }
@@ -188,7 +188,7 @@ func (w *world) checkReported(act orders.Act) {
 			w.wrong("reported-is-booked", "order %s, %s: hold %s is canceled, and the store says %s", o.ID, o.Status, a.Hash, h.State)
 		}
 	case orders.EscrowEnding:
-		if h, o := hold(a.Hash); o.Hold == a.Hash && (o.Status == orders.Active || o.Status == orders.FiatSent) && h.State == orders.HoldAccepted {
+		if h, o := hold(a.Hash); o.Hold == a.Hash && (o.Status == orders.Active || o.Status == orders.FiatSent || o.Status == orders.InDispute) && h.State == orders.HoldAccepted {
 			w.wrong("deadline-is-kept", "order %s is %s though its hold ends", o.ID, o.Status)
 		}
 	}
@@ -198,11 +198,11 @@ func (w *world) checkReported(act orders.Act) {
 func (w *world) checkDeadlines() {
 	for _, id := range w.orders {
 		f := w.facts[id]
-		if f.last != orders.Active && f.last != orders.FiatSent || f.rogue {
+		if f.last != orders.Active && f.last != orders.FiatSent && f.last != orders.InDispute || f.rogue {
 			continue
 		}
 		o, ok := w.order(id)
-		if !ok || o.Status != orders.Active && o.Status != orders.FiatSent {
+		if !ok || o.Status != f.last {
 			continue
 		}
 		h, _, err := w.house.engine.Hold(o.Hold)
@@ -317,12 +317,20 @@ func untrue(l *orders.Letter, o *orders.Order, h *orders.Hold) string {
 		if !ours || !in(orders.SettledHoldInvoice, orders.Success) {
 			return "the sats are released"
 		}
+	case orders.SayAdminSettled:
+		if !ours || !in(orders.SettledHoldInvoice, orders.Success) {
+			return "the sats are the buyer's"
+		}
+	case orders.SayAdminCanceled:
+		if !in(orders.CanceledByAdmin) {
+			return "it is canceled"
+		}
 	case orders.SayPurchaseCompleted:
 		if !in(orders.Success) {
 			return "the sats were paid"
 		}
 	case orders.SayCanceled:
-		if !in(orders.Canceled, orders.CoopCanceled, orders.Expired, orders.Pending) || ours {
+		if !in(orders.Canceled, orders.CoopCanceled, orders.Expired, orders.Pending, orders.CanceledByAdmin) || ours {
 			return "it is canceled"
 		}
 	case orders.SayCoopAccepted:

@@ -58,6 +58,8 @@ func (w *world) patience() {
 		switch o.Status {
 		case orders.Active, orders.FiatSent:
 			w.afterAnOperator(o)
+		case orders.InDispute, orders.Frozen:
+			w.decide(o)
 		case orders.SettledHoldInvoice:
 			if k := w.keys[o.Party(orders.Buyer).Trade]; k != nil && !o.Payout.InFlight && (o.Payout.NextAt == 0 || o.Payout.Attempts > 2) {
 				w.write(k, o.ID, nostrio.ActAddInvoice, nostrio.PaymentRequest{Invoice: w.node.newBill(k.who, o.PaidOut().Msats()).text})

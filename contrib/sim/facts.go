@@ -14,6 +14,7 @@ type fact struct {
 	taken         bool // somebody has taken it at some time
 	moved         bool // its maker has changed the key
 	rogue         bool // the operator laid hands on its hold
+	judged        bool // somebody who may decide disputes has asked for the settle
 	seller, buyer orders.PubKey
 	words         map[orders.PubKey]bool // who has asked for its release
 	holds         []*holdInvoice
@@ -33,6 +34,9 @@ func (w *world) factOf(id orders.OrderID) *fact {
 func (w *world) said(k *tradeKey, id orders.OrderID, action nostrio.Action) {
 	if action == nostrio.ActRelease {
 		w.factOf(id).words[k.pub] = true
+	}
+	if action == nostrio.ActAdminSettle {
+		w.factOf(id).judged = true
 	}
 	if f := w.facts[id]; f != nil && action == nostrio.ActAddInvoice {
 		for _, b := range f.bills {
@@ -149,6 +153,9 @@ func (w *world) observe(id orders.OrderID) {
 	f := w.factOf(id)
 	if f.last.Final() && f.last != o.Status {
 		w.wrong("final-stays", "order %s went from %s to %s", id, f.last, o.Status)
+	}
+	if o.Status == orders.Frozen && f.last != o.Status && !f.rogue && w.provedSettle(f) {
+		w.wrong("frozen-means-lost", "order %s is frozen, and its settle is proved", id)
 	}
 	f.last = o.Status
 	f.seller, f.buyer = o.Party(orders.Seller).Trade, o.Party(orders.Buyer).Trade

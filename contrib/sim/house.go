@@ -71,6 +71,7 @@ func (h *house) drop() {
 func (w *world) rules() orders.Rules {
 	r := orders.DefaultRules()
 	r.MaxOpenOrders = 40
+	r.Admins = []orders.PubKey{serverKey().PubKey(), w.officials[0].pub}
 	if w.plan.split {
 		r.FeePayer = orders.FeeSplit
 	}

@@ -22,6 +22,7 @@ type relays struct {
 	w     *world
 	queue []*mail
 	book  map[orders.OrderID]orders.Announcement // as relays show it
+	cases map[orders.DisputeID]orders.DisputeNote
 }
 
 // mail is a message of somebody on its way to the exchange.
@@ -36,7 +37,7 @@ type mail struct {
 }
 
 func newRelays(w *world) *relays {
-	return &relays{w: w, book: map[orders.OrderID]orders.Announcement{}}
+	return &relays{w: w, book: map[orders.OrderID]orders.Announcement{}, cases: map[orders.DisputeID]orders.DisputeNote{}}
 }
 
 // post takes a message of somebody.

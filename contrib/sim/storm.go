@@ -11,6 +11,7 @@ import (
 // run lives through the whole world: a storm, then calm until everything has come to its end, then the audit.
 func (w *world) run() {
 	w.house.start()
+	w.name()
 	for w.wrongs == nil && w.trades < w.plan.trades && w.steps < w.deadline {
 		w.step()
 	}
@@ -33,6 +34,8 @@ func (w *world) step() {
 			w.relays.deliver()
 			w.house.carry(2 + w.rng.IntN(5))
 		}
+	case n < 54:
+		w.officially()
 	case n < 58:
 		for range 4 {
 			w.relays.deliver()
@@ -254,7 +257,7 @@ func (w *world) handOfTheOperator() {
 func (w *world) live() (open int, o []orders.Order) {
 	for _, id := range w.orders {
 		x, ok := w.order(id)
-		if ok && !x.Status.Final() && x.Status != orders.Frozen {
+		if ok && !x.Status.Final() {
 			open++
 			o = append(o, x)
 		}

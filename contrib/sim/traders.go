@@ -200,6 +200,8 @@ func (w *world) next(k *tradeKey, o *orders.Order) {
 			return
 		}
 		w.write(k, o.ID, nostrio.ActAddInvoice, nostrio.PaymentRequest{Invoice: text})
+	case o.Status == orders.Active && buys && w.rng.IntN(30) == 0, o.Status == orders.FiatSent && w.rng.IntN(25) == 0:
+		w.write(k, o.ID, nostrio.ActDispute, nil)
 	case o.Status == orders.Active && buys:
 		w.write(k, o.ID, nostrio.ActFiatSent, w.nextTrade(k, o))
 	case o.Status == orders.FiatSent && !buys:
@@ -208,8 +210,12 @@ func (w *world) next(k *tradeKey, o *orders.Order) {
 		if w.rng.IntN(3) == 0 {
 			w.write(k, o.ID, nostrio.ActRateUser, nostrio.RatingUser(1+w.rng.IntN(5)))
 		}
-	case o.Status == orders.Active && w.rng.IntN(20) == 0, o.Status == orders.FiatSent && w.rng.IntN(20) == 0:
+	case o.Status == orders.Active && w.rng.IntN(20) == 0, o.Status == orders.FiatSent && w.rng.IntN(20) == 0, o.Status == orders.Frozen, o.Status == orders.InDispute && w.rng.IntN(6) == 0:
 		w.write(k, o.ID, nostrio.ActCancel, nil)
+	case o.Status == orders.InDispute && !buys && w.rng.IntN(6) == 0:
+		w.write(k, o.ID, nostrio.ActRelease, w.nextTrade(k, o))
+	case o.Status == orders.FiatSent && buys && w.rng.IntN(4) == 0:
+		w.write(k, o.ID, nostrio.ActDispute, nil)
 	}
 }
 

@@ -37,17 +37,19 @@ type world struct {
 	house  *house
 	relays *relays
 	people []*person
-	keys   map[orders.PubKey]*tradeKey
-	used   []*tradeKey // in the order of their birth
-	pool   []int       // of keyring, not used yet
-	orders []orders.OrderID
-	facts  map[orders.OrderID]*fact
-	past   []orders.Input
-	late   []orders.Act // reports that were read at the node and not told yet
-	letter map[orders.Seed]string
-	rests  map[orders.OrderID]orders.OrderID // parent → the one rest
-	quoted *orders.Quote
-	gives  map[orders.Hash]string // which destination has given an invoice
+	// officials are an admin, two who may become solvers, and one who never does.
+	officials []*tradeKey
+	keys      map[orders.PubKey]*tradeKey
+	used      []*tradeKey // in the order of their birth
+	pool      []int       // of keyring, not used yet
+	orders    []orders.OrderID
+	facts     map[orders.OrderID]*fact
+	past      []orders.Input
+	late      []orders.Act // reports that were read at the node and not told yet
+	letter    map[orders.Seed]string
+	rests     map[orders.OrderID]orders.OrderID // parent → the one rest
+	quoted    *orders.Quote
+	gives     map[orders.Hash]string // which destination has given an invoice
 
 	serials  uint64
 	mishaps  uint64 // all faults so far
@@ -112,6 +114,7 @@ func newWorld(seed uint64, dir string, tells bool) (*world, error) {
 	w.node = newNode(w)
 	w.relays = newRelays(w)
 	w.settle()
+	w.appoint()
 	w.plugin = newHolderPlugin(w, filepath.Join(w.dir, "holdinvoice.db"))
 	w.house = &house{w: w, path: filepath.Join(w.dir, "mostro.db")}
 	return w, nil
