@@ -52,9 +52,7 @@ type one struct {
 func Run(o Options) (Result, error) {
 	begun := time.Now()
 	if o.Dir == "" {
-		if fi, err := os.Stat("/dev/shm"); err == nil && fi.IsDir() {
-			o.Dir = "/dev/shm"
-		}
+		o.Dir = inMemory()
 	}
 	workers := o.Workers
 	if workers == 0 {
@@ -93,6 +91,15 @@ func Run(o Options) (Result, error) {
 	}
 	r.Took = time.Since(begun)
 	return r, err
+}
+
+// inMemory is a directory that is no disk, or else empty: the usual one for temporary files.
+func inMemory() string {
+	const dir = "/dev/shm"
+	if fi, err := os.Stat(dir); err == nil && fi.IsDir() {
+		return dir
+	}
+	return ""
 }
 
 // collect takes the worlds in the order of their seeds and stops when there are enough trades, or something is wrong.
