@@ -157,6 +157,9 @@ func (w *world) observe(id orders.OrderID) {
 	if o.Status == orders.Frozen && f.last != o.Status && !f.rogue && w.provedSettle(f) {
 		w.wrong("frozen-means-lost", "order %s is frozen, and its settle is proved", id)
 	}
+	if o.Status == orders.Settling && f.last != o.Status {
+		w.released = &o.ID
+	}
 	f.last = o.Status
 	f.seller, f.buyer = o.Party(orders.Seller).Trade, o.Party(orders.Buyer).Trade
 	if o.Taker.Here() {

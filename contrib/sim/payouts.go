@@ -169,6 +169,9 @@ func (n *node) tryToPay(b *bill, maxFee orders.Msats) (json.RawMessage, error) {
 		return nil, clnio.Errorf(clnio.CodePluginTerminated, "Plugin terminated before replying to RPC call.")
 	case 4, 12: // the answer is lost, and the call runs on
 		w.fault("payment: no answer, and the call starts parts later")
+		if w.rng.IntN(3) == 0 {
+			w.jumpAt = w.steps + 1 + w.rng.IntN(4)
+		}
 		b.calls, b.goes = true, w.elapsed+time.Duration(w.rng.Int64N(int64(100*time.Second)))
 		return nil, clnio.Errorf(clnio.CodePluginTerminated, "Plugin terminated before replying to RPC call.")
 	case 5:

@@ -27,12 +27,15 @@ func (w *world) run() {
 func (w *world) step() {
 	w.steps++
 	w.recover()
+	w.untimely()
 	switch n := w.rng.IntN(100); {
 	case n < 52:
 		w.act()
 		if w.rng.IntN(5) > 0 {
 			w.relays.deliver()
-			w.house.carry(2 + w.rng.IntN(5))
+			if w.released == nil || w.rng.IntN(3) > 0 {
+				w.house.carry(2 + w.rng.IntN(5))
+			}
 		}
 	case n < 54:
 		w.officially()
@@ -194,6 +197,30 @@ func (w *world) mishap() {
 				n.ask(h, 30)
 			}
 		}
+	}
+}
+
+// untimely is what happens at the worst moment.
+func (w *world) untimely() {
+	if w.jumpAt != 0 && w.steps >= w.jumpAt {
+		w.jumpAt = 0
+		w.fault("clock: it is set forward while a payment is under way")
+		w.now += 300 + w.rng.Int64N(7000)
+	}
+	id := w.released
+	if w.released = nil; id == nil || w.rng.IntN(4) > 0 || w.facts[*id].last != orders.Settling {
+		return
+	}
+	for _, h := range w.node.htlcs {
+		inv := w.node.made[h.hash]
+		if h.state != heldState || h.ch.state != normal || inv == nil || inv.order != *id {
+			continue
+		}
+		if left := int64(h.expiry) - int64(w.node.height) - int64(21+w.rng.IntN(5)); left > 0 {
+			w.fault("chain: blocks up to the last of a hold that is being settled")
+			w.node.mine(uint32(left))
+		}
+		return
 	}
 }
 

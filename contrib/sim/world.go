@@ -52,7 +52,9 @@ type world struct {
 	gives     map[orders.Hash]string // which destination has given an invoice
 
 	serials  uint64
-	mishaps  uint64 // all faults so far
+	jumpAt   int             // the step at which the clock is set forward
+	released *orders.OrderID // an order that is being settled
+	mishaps  uint64          // all faults so far
 	passing  []condition
 	read     map[orders.OrderID]orders.Order // as of
 	readAt   uint64                          // so many commits
