@@ -28,6 +28,9 @@ func (w *world) step() {
 	w.steps++
 	w.recover()
 	w.untimely()
+	if w.plan.rogue && w.rng.IntN(60) == 0 {
+		w.handOfTheOperator()
+	}
 	switch n := w.rng.IntN(100); {
 	case n < 52:
 		w.act()
@@ -266,6 +269,11 @@ func (w *world) handOfTheOperator() {
 		return
 	}
 	h := w.node.madeList[max(0, len(w.node.madeList)-1-w.rng.IntN(5))]
+	for _, x := range w.node.htlcs { // rather one that is held
+		if inv := w.node.made[x.hash]; x.state == heldState && inv != nil && w.rng.IntN(2) == 0 {
+			h = inv
+		}
+	}
 	f := w.facts[h.order]
 	if f == nil {
 		return
