@@ -15,6 +15,7 @@ import (
 var Invariants = [][2]string{
 	{"settle-after-release", "a hold is settled only on its seller's word, or by the operator's own hand"},
 	{"canceled-never-settles", "a hold of an order that was canceled, or whose seller was refunded, is never settled"},
+	{"makes-what-is-wanted", "a hold invoice is made only as long as its order waits for it"},
 	{"settle-with-its-preimage", "an HTLC is resolved with the preimage of its invoice"},
 	{"settle-in-time", "no settle begins with fewer than 24 blocks left"},
 	{"chain-takes-nothing", "while the hold plugin works, no hold reaches its expiry unresolved"},
@@ -69,6 +70,17 @@ func (w *world) checkSettle(inv *holdInvoice, h *htlc) {
 		w.wrong("settle-after-release", "hold %s of order %s was settled while it is %s; its seller has not released it", inv.hash, inv.order, f.last)
 	case f.last == orders.Canceled, f.last == orders.CoopCanceled, f.last == orders.Expired, f.last == orders.Pending, f.last == orders.CanceledByAdmin:
 		w.wrong("canceled-never-settles", "hold %s of order %s was settled while it is %s", inv.hash, inv.order, f.last)
+	}
+}
+
+// checkWanted is asked when the exchange has the holder make an invoice.
+func (w *world) checkWanted(preimage string) {
+	var pre orders.Seed // 32 bytes of hex
+	w.must("read a preimage", pre.UnmarshalText([]byte(preimage)))
+	h, ok, err := w.house.engine.Hold(orders.Preimage(pre).Hash())
+	w.must("read a hold", err)
+	if !ok || h.State != orders.HoldCreating {
+		w.wrong("makes-what-is-wanted", "a hold invoice of order %s is made, and the store says %s", h.Order, h.State)
 	}
 }
 

@@ -244,7 +244,10 @@ func (p *holderPlugin) command(method string, ps params) (json.RawMessage, error
 	if !p.alive() {
 		return nil, clnio.Errorf(clnio.CodeMethodNotFound, "Unknown command '%s'", method)
 	}
-	if method == "holdinvoicesettle" {
+	switch method {
+	case "holdinvoice":
+		p.w.checkWanted(ps.text("preimage"))
+	case "holdinvoicesettle":
 		p.w.checkMayEnd(ps.hash("payment_hash"))
 	}
 	raw, err := json.Marshal(map[string]any(ps))
