@@ -27,8 +27,12 @@ func (w *world) audit() {
 			sums[e.What] += e.Msats
 		}
 		// What a hand settled before the exchange knew of its payment is booked as what was asked for. Payers may send more.
-		if over := w.incomeOf(id) - sums[orders.Settled]; w.factOf(id).rogue && over > 0 && sums[orders.Owed] > 0 {
-			for _, k := range []orders.EntryKind{orders.Settled, orders.Locked, orders.Owed} {
+		if over := w.incomeOf(id) - sums[orders.Settled]; w.factOf(id).rogue && over > 0 && sums[orders.Settled] > 0 {
+			end := orders.Kept
+			if sums[orders.Owed] > 0 {
+				end = orders.Owed
+			}
+			for _, k := range []orders.EntryKind{orders.Settled, orders.Locked, end} {
 				sums[k] += over
 			}
 		}
