@@ -66,6 +66,7 @@ type overview struct {
 	WarningPrices string         `json:"warning_prices,omitempty"`
 	WarningSync   string         `json:"warning_sync,omitempty"`
 	WarningDisk   string         `json:"warning_disk,omitempty"`
+	pageState
 }
 
 const (

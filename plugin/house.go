@@ -17,6 +17,7 @@ import (
 	"github.com/mostro-cln/mostro/orders"
 	"github.com/mostro-cln/mostro/plugin/lightning"
 	"github.com/mostro-cln/mostro/plugin/prices"
+	"github.com/mostro-cln/mostro/plugin/webpage"
 )
 
 // house is the running exchange: the engine, and the loops that bring it the world and carry its effects out. It is
@@ -40,6 +41,7 @@ type house struct {
 	dest   *resolver
 	pool   *nostrio.Pool
 	gate   *nostrio.Gate
+	page   *webpage.Page // nil: the web client is not served
 	since  time.Time
 
 	notices notices
@@ -107,6 +109,9 @@ func (h *house) open(ctx context.Context) error {
 	if err := h.store.Uncompacted(); err != nil {
 		h.log.Warn("the database is mostly free pages, and could not be written anew", "err", err)
 	}
+	if err := h.openPage(); err != nil {
+		return err
+	}
 	h.recon = lightning.NewReconciler(h.Engine, h.escrow, h.payer, h.log, time.Now, newSeed)
 	return h.openNostr()
 }
@@ -152,6 +157,7 @@ func (c *Config) rules() orders.Rules {
 	r.WaitingSeconds, r.InvoiceWindow = seconds(c.WaitingLife), seconds(c.InvoiceWindow)
 	r.PayoutAttempts, r.PayoutInterval, r.RoutingRate = c.PaymentAttempts, seconds(c.PaymentInterval), c.MaxRoutingFee
 	r.OrderRetention, r.DisputeRetention = seconds(c.OrderRetention), seconds(c.DisputeRetention)
+	r.KeepSeconds = seconds(c.KeepOrders)
 	// A gift wrap's outer time is put back by two days, and clocks may be ahead; an event can come again for so long.
 	r.SeenSeconds = seconds(c.MessageWindow) + 3*24*3600
 	return r
@@ -187,6 +193,9 @@ func (h *house) run(ctx context.Context) {
 	loop("rates", h.publishRates)
 	loop("timer", h.timer)
 	loop("publisher", h.publisher)
+	if h.page != nil {
+		loop("web client", h.page.Run)
+	}
 }
 
 func (h *house) ports() orders.Ports {

@@ -27,6 +27,7 @@ func (h *house) Overview(ctx context.Context) (overview, error) {
 	h.lookAtHolds(ctx, &o)
 	h.lookAtRelays(&o)
 	h.lookAtPrices(&o)
+	o.pageState = h.pageState()
 	return o, h.lookAtStore(&o)
 }
 

@@ -46,11 +46,11 @@ func (w *world) said(k *tradeKey, id orders.OrderID, action nostrio.Action) {
 }
 
 // input is one message that reaches the exchange.
-func (w *world) input(in orders.Input, text string, k *tradeKey) {
+func (w *world) input(in orders.Input, text string) error {
 	out, err := w.house.engine.Do(w.ctx, in)
 	w.say("%s: %q repeat %v, %v", text, out.Reason, out.Repeat, err)
 	if w.house.dead() {
-		return // nobody has heard the answer
+		return err // nobody has heard the answer
 	}
 	if err == nil && !out.Repeat {
 		w.past = append(w.past, in)
@@ -62,6 +62,7 @@ func (w *world) input(in orders.Input, text string, k *tradeKey) {
 	if err == nil && !out.Order.IsZero() {
 		w.observe(out.Order)
 	}
+	return err
 }
 
 // again does an old input once more, as a relay or a retry does. It must be answered from the record, and change nothing.

@@ -49,8 +49,12 @@ func (w *world) officially() {
 	if w.house.dead() {
 		return
 	}
-	if w.rng.IntN(12) == 0 {
+	switch w.rng.IntN(14) {
+	case 0:
 		w.name()
+		return
+	case 1, 2:
+		w.anyOrder()
 		return
 	}
 	o, ok := w.disputed()
@@ -72,6 +76,22 @@ func (w *world) officially() {
 		w.operator(o.ID, orders.AdminSettle{Operator: "sim"})
 	default:
 		w.operator(o.ID, orders.AdminCancel{Operator: "sim"})
+	}
+}
+
+// anyOrder has an official look at one that is not in dispute: on the book, or canceled by its parties.
+func (w *world) anyOrder() {
+	if len(w.orders) == 0 {
+		return
+	}
+	id := w.orders[max(0, len(w.orders)-1-w.rng.IntN(min(len(w.orders), 9)))]
+	switch w.facts[id].last {
+	case orders.Pending:
+		if w.rng.IntN(3) == 0 {
+			w.operator(id, orders.AdminCancel{Operator: "sim"})
+		}
+	case orders.CoopCanceled:
+		w.write(w.officials[w.rng.IntN(2)], id, []nostrio.Action{nostrio.ActAdminSettle, nostrio.ActAdminCancel}[w.rng.IntN(2)], nil)
 	}
 }
 

@@ -106,7 +106,16 @@ func (w *world) receive(m *mail) {
 	}
 	input.Closed = w.house.escrow.Ready() != nil
 	input.Quote = w.quoted
-	w.input(input, m.text, m.from)
+	if w.input(input, m.text) == nil && !w.house.dead() {
+		return
+	}
+	// It was not done, or nobody knows: the gate forgets it, and it comes again, as it does after a start.
+	if !w.house.dead() {
+		w.house.gate.Forget(in)
+	}
+	again := *m
+	again.due = w.elapsed + time.Duration(w.rng.Int64N(int64(time.Minute)))
+	w.relays.queue = append(w.relays.queue, &again)
 }
 
 // readInvoice is what the exchange makes of the place where a buyer wants his sats.
