@@ -196,8 +196,8 @@ func (w *world) checkReported(act orders.Act) {
 			w.wrong("reported-is-booked", "order %s, %s: hold %s is accepted, and the store says %s", o.ID, o.Status, a.Hash, h.State)
 		}
 	case orders.HoldIsCanceled:
-		// One that is being canceled again has its own row in the outbox.
-		if h, o := hold(a.Hash); !h.State.Ended() && h.State != orders.HoldCanceling {
+		// One that a person has decided on since has a row in the outbox, which finds out.
+		if h, o := hold(a.Hash); !h.State.Ended() && h.State != orders.HoldCanceling && h.State != orders.HoldSettling {
 			w.wrong("reported-is-booked", "order %s, %s: hold %s is canceled, and the store says %s", o.ID, o.Status, a.Hash, h.State)
 		}
 	case orders.EscrowEnding:
