@@ -54,7 +54,7 @@ fuzz: ## every fuzz target for FUZZ (default 10s)
 	done
 
 bench: ## all benchmarks
-	$(GO) test -run '^$$' -bench . -benchmem ./orders ./nostrio ./plugin/... ./contrib/holdinvoice
+	$(GO) test -run '^$$' -bench . -benchmem ./orders ./nostrio ./plugin/... ./contrib/holdinvoice/...
 
 golden: ## rewrite golden files; read the diff
 	$(GO) test ./orders ./nostrio ./plugin -run 'Golden|Lifecycle|Fresh|Options' -update

@@ -114,17 +114,17 @@ func TestBackupsComeWithTime(t *testing.T) {
 func TestSimBackupAndCheck(t *testing.T) {
 	s := startSim(t)
 	var checked storeCheck
-	s.call("mostro-check", nil, &checked)
+	s.Must("mostro-check", nil, &checked)
 	if !checked.Sound || len(checked.Problems) != 0 || checked.Bytes == 0 {
 		t.Errorf("got %+v", checked)
 	}
 	var made backup
-	s.call("mostro-backup", nil, &made)
+	s.Must("mostro-backup", nil, &made)
 	if fi, err := os.Stat(made.Path); err != nil || fi.Size() != made.Bytes || fi.Mode().Perm() != 0o600 {
 		t.Errorf("%+v: %v", made, err)
 	}
 	path := filepath.Join(t.TempDir(), "mine.db")
-	s.call("mostro-backup", map[string]any{"path": path}, &made)
+	s.Must("mostro-backup", map[string]any{"path": path}, &made)
 	if made.Path != path {
 		t.Errorf("got %+v", made)
 	}

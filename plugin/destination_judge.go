@@ -6,11 +6,12 @@ import (
 	"strings"
 
 	"github.com/mostro-cln/mostro/orders"
+	"github.com/mostro-cln/mostro/plugin/lightning"
 )
 
 const (
 	// leastLife is how long an invoice must live when we get it, seconds: one payment call, and two minutes to begin it.
-	leastLife = retryFor + 120
+	leastLife = lightning.RetryFor + 120
 	// maxPathCLTV bounds a blinded path, blocks. It covers several hops beside the payee, so it is a week and not what a
 	// payee alone may ask for.
 	maxPathCLTV = 1008
@@ -28,7 +29,7 @@ func (r *resolver) judgeBolt11(ctx context.Context, bolt11 string, amount orders
 	switch {
 	case !ok || d.Type != "bolt11 invoice":
 		why = "the service's invoice is not valid"
-	case d.Currency != bolt11Currency[r.self.Network]:
+	case d.Currency != lightning.Bolt11Currency[r.self.Network]:
 		why = "the service's invoice is for another network"
 	case d.Payee == r.self.ID:
 		why = "the service's invoice is of the exchange's own node"
@@ -83,10 +84,10 @@ func (r *resolver) judgeBolt12(ctx context.Context, invoice string, amount order
 	return r.notOurs(ctx, resolved{invoice, inv.Hash, inv.Expires})
 }
 
-func (r *resolver) describeInvoice(ctx context.Context, text string) (described, error) {
+func (r *resolver) describeInvoice(ctx context.Context, text string) (lightning.Described, error) {
 	d, err := r.node.Describe(ctx, text)
 	switch {
-	case illegible(err):
+	case lightning.Illegible(err):
 		return d, hopeless("the node cannot read the invoice")
 	case err != nil:
 		return d, fmt.Errorf("read a fetched invoice: %w", err)

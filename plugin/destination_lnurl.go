@@ -14,6 +14,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/mostro-cln/mostro/orders"
+	"github.com/mostro-cln/mostro/plugin/clnio"
 	"github.com/mostro-cln/mostro/plugin/safehttp"
 )
 
@@ -193,7 +194,7 @@ func httpError(err error) error {
 // reasonFor is a service's own words, cleaned and short, for the operator. They are left out where they quote the
 // address or the link.
 func reasonFor(d destination, reason string) string {
-	reason = cleanLine(shortenTo(reason, 120))
+	reason = clnio.CleanLine(clnio.Shorten(reason, 120))
 	lower := strings.ToLower(reason)
 	private := []string{d.Text}
 	if user, _, ok := strings.Cut(strings.TrimPrefix(d.Text, "₿"), "@"); ok {

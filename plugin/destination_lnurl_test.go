@@ -23,6 +23,7 @@ import (
 
 	"github.com/mostro-cln/mostro/contrib/simln"
 	"github.com/mostro-cln/mostro/orders"
+	"github.com/mostro-cln/mostro/plugin/lightning"
 	"github.com/mostro-cln/mostro/plugin/safehttp"
 )
 
@@ -35,7 +36,7 @@ const serviceMetadata = `[["text/plain","pay \"alice\" ₿"],["text/identifier",
 type payService struct {
 	t      *testing.T
 	server *httptest.Server
-	sim    *sim
+	sim    sim
 
 	mu    sync.Mutex
 	first map[string]any                    // changes to the first answer; nil takes a field out
@@ -46,7 +47,7 @@ type payService struct {
 	key   *secp256k1.PrivateKey             // whose invoices; nil: the wallet "alice" of the simulated node
 }
 
-func newPayService(t *testing.T, s *sim) *payService {
+func newPayService(t *testing.T, s sim) *payService {
 	p := &payService{t: t, sim: s, key: secp256k1.PrivKeyFromBytes([]byte{7})}
 	p.server = httptest.NewTLSServer(http.HandlerFunc(p.handle))
 	t.Cleanup(p.server.Close)
@@ -116,7 +117,7 @@ func (p *payService) handle(w http.ResponseWriter, r *http.Request) {
 func (p *payService) invoice(amount simln.Msat) string {
 	if p.key == nil {
 		var made struct{ Bolt11 string }
-		p.sim.call("sim-wallet-invoice", map[string]any{"wallet": "alice", "amount_msat": uint64(amount), "label": fmt.Sprint(len(p.asked))}, &made)
+		p.sim.Must("sim-wallet-invoice", map[string]any{"wallet": "alice", "amount_msat": uint64(amount), "label": fmt.Sprint(len(p.asked))}, &made)
 		return made.Bolt11
 	}
 	described, secret := sha256.Sum256([]byte(serviceMetadata)), [32]byte{9}
@@ -153,12 +154,12 @@ func (p *payService) queries() []url.Values {
 // resolver looks destinations up with the simulated node and this service.
 func (p *payService) resolver() *resolver { return p.sim.resolver(p.getter()) }
 
-func (s *sim) resolver(http jsonGetter) *resolver {
-	s.t.Helper()
+func (s sim) resolver(http jsonGetter) *resolver {
+	s.T.Helper()
 	n := s.client()
-	info, err := n.GetInfo(s.t.Context())
+	info, err := n.GetInfo(s.T.Context())
 	if err != nil {
-		s.t.Fatal(err)
+		s.T.Fatal(err)
 	}
 	return newResolver(n, http, info, orders.DefaultRules().MaxFinalCLTV, time.Now)
 }
@@ -184,7 +185,7 @@ func wantPayError(t *testing.T, err error, why string, fatal bool) {
 
 func TestPayoutToALightningAddress(t *testing.T) {
 	s := startBareSim(t)
-	s.call("sim-wallet-new", []any{"alice", "0msat"}, nil)
+	s.Must("sim-wallet-new", []any{"alice", "0msat"}, nil)
 	p := newPayService(t, s)
 	p.key = nil
 	r := p.resolver()
@@ -208,29 +209,31 @@ func TestPayoutToALightningAddress(t *testing.T) {
 		if got.Expires < time.Now().Unix()+3500 {
 			t.Errorf("%s: expires %d", text, got.Expires)
 		}
-		pay := newPayer(r.node, slog.New(slog.DiscardHandler), nodeVersion{26, 6}, "s", time.Now)
+		pay := lightning.NewPayer(r.node, slog.New(slog.DiscardHandler), lightning.ParseVersion("v26.06"), "s", time.Now)
 		o := orders.Pay{Invoice: got.Invoice, Hash: got.Hash, Amount: payAmount, MaxFee: 100_000, Attempt: 1}
 		if err := pay.Send(t.Context(), o, "mostro/x/1"); err != nil {
 			t.Fatalf("%s: pay: %v", text, err)
 		}
-		simPayer{pay}.ask(t, got.Hash, orders.PayDone)
+		if r, err := pay.Ask(t.Context(), got.Hash); err != nil || r.State != orders.PayDone || !r.Preimage.Matches(got.Hash) {
+			t.Errorf("ask: %v, %v", r.State, err)
+		}
 	}
 	var balance struct {
 		Available orders.Msats `json:"available_msat"`
 	}
-	s.call("sim-wallet-balance", []any{"alice"}, &balance)
+	s.Must("sim-wallet-balance", []any{"alice"}, &balance)
 	if balance.Available != 2*payAmount {
 		t.Errorf("alice has %s, want twice %s", balance.Available, payAmount)
 	}
-	s.call("sim-audit", nil, nil)
+	s.Must("sim-audit", nil, nil)
 }
 
 // Everything that a service can do wrong, and whether it is worth another try.
 func TestServicesThatDoWrong(t *testing.T) {
 	s := startBareSim(t)
-	s.call("sim-wallet-new", []any{"alice", "0msat"}, nil)
+	s.Must("sim-wallet-new", []any{"alice", "0msat"}, nil)
 	var own struct{ Bolt11 string }
-	s.call("invoice", map[string]any{"amount_msat": uint64(payAmount), "label": "own", "description": "x"}, &own)
+	s.Must("invoice", map[string]any{"amount_msat": uint64(payAmount), "label": "own", "description": "x"}, &own)
 	d := parseDestination("alice@pay.example.com")
 	link := parseDestination(asLNURL(t, "https://pay.example.com/link?id=s3cret"))
 	mint := func(change func(*simln.Invoice)) func(*payService) {

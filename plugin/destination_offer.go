@@ -9,6 +9,7 @@ import (
 
 	"github.com/mostro-cln/mostro/orders"
 	"github.com/mostro-cln/mostro/plugin/clnio"
+	"github.com/mostro-cln/mostro/plugin/lightning"
 )
 
 // chainHashes are the genesis hashes by which BOLT 12 names a chain, by lightningd's network name.
@@ -34,10 +35,10 @@ func onChain(network string, chains ...string) bool {
 }
 
 // offerTerms reads an offer and says what it takes. A *orders.PayError is about the offer, any other error about us.
-func (r *resolver) offerTerms(ctx context.Context, offer string) (described, error) {
+func (r *resolver) offerTerms(ctx context.Context, offer string) (lightning.Described, error) {
 	d, err := r.node.Describe(ctx, offer)
 	switch {
-	case illegible(err):
+	case lightning.Illegible(err):
 		return d, hopeless("the node cannot read the offer")
 	case err != nil:
 		return d, fmt.Errorf("read an offer: %w", err)
@@ -49,7 +50,7 @@ func (r *resolver) offerTerms(ctx context.Context, offer string) (described, err
 }
 
 // offerProblem is why no invoice of this offer can be paid by us, whatever the amount; else empty.
-func (r *resolver) offerProblem(d described) string {
+func (r *resolver) offerProblem(d lightning.Described) string {
 	switch {
 	case d.Type != "bolt12 offer" || !d.Valid:
 		return "not a valid BOLT 12 offer"
@@ -73,7 +74,7 @@ func (r *resolver) fetchFrom(ctx context.Context, offer, name string, amount ord
 	if err != nil {
 		return resolved{}, err
 	}
-	ask := fetch{Offer: offer, Amount: amount, Note: note, Name: name}
+	ask := lightning.Fetch{Offer: offer, Amount: amount, Note: note, Name: name}
 	if d.OfferAmount != nil {
 		if *d.OfferAmount != amount {
 			return resolved{}, hopeless("the offer is for another amount")

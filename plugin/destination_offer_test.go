@@ -18,31 +18,34 @@ import (
 	"github.com/mostro-cln/mostro/contrib/simln"
 	"github.com/mostro-cln/mostro/orders"
 	"github.com/mostro-cln/mostro/plugin/clnio"
+	"github.com/mostro-cln/mostro/plugin/internal/simtest"
+	"github.com/mostro-cln/mostro/plugin/lightning"
 )
 
 // startMainnetSim is a simulated node on bitcoin, where its offers, which name no chain, belong (BOLT 12).
-func startMainnetSim(t *testing.T) *sim {
+func startMainnetSim(t *testing.T) sim {
 	t.Helper()
-	s := &sim{t: t, cfg: simln.Config{Dir: shortDir(t), Height: 500, Network: "bitcoin"}}
-	s.start()
+	s := sim{simtest.New(t)}
+	s.Cfg.Network = "bitcoin"
+	s.Start()
 	t.Cleanup(func() { s.Kill() })
-	s.call("sim-wallet-new", []any{"alice", "0msat"}, nil)
+	s.Must("sim-wallet-new", []any{"alice", "0msat"}, nil)
 	return s
 }
 
-func (s *sim) offer(params map[string]any) string {
-	s.t.Helper()
+func (s sim) offer(params map[string]any) string {
+	s.T.Helper()
 	var made struct{ Offer string }
-	s.call("sim-wallet-offer", params, &made)
+	s.Must("sim-wallet-offer", params, &made)
 	return made.Offer
 }
 
-func (s *sim) balance(wallet string) orders.Msats {
-	s.t.Helper()
+func (s sim) balance(wallet string) orders.Msats {
+	s.T.Helper()
 	var w struct {
 		Available orders.Msats `json:"available_msat"`
 	}
-	s.call("sim-wallet-balance", []any{wallet}, &w)
+	s.Must("sim-wallet-balance", []any{wallet}, &w)
 	return w.Available
 }
 
@@ -72,7 +75,7 @@ func TestPayoutToAnOffer(t *testing.T) {
 		if !strings.HasPrefix(got.Invoice, "lni1") || got.Hash.IsZero() || got.Expires < time.Now().Unix()+7000 {
 			t.Errorf("%s: got %+v", c.name, got)
 		}
-		s.call("xpay", map[string]any{"invstring": got.Invoice, "maxfee": 100_000}, nil)
+		s.Must("xpay", map[string]any{"invstring": got.Invoice, "maxfee": 100_000}, nil)
 		if parts, err := r.node.ListSendPays(t.Context(), got.Hash); err != nil || len(parts) != 1 || parts[0].Status != "complete" {
 			t.Errorf("%s: paid %+v, %v under the hash that was resolved", c.name, parts, err)
 		}
@@ -80,7 +83,7 @@ func TestPayoutToAnOffer(t *testing.T) {
 			t.Errorf("%s: alice has %s, want %s", c.name, s.balance("alice"), paid)
 		}
 	}
-	s.call("sim-audit", nil, nil)
+	s.Must("sim-audit", nil, nil)
 }
 
 func TestOffersThatGiveNothing(t *testing.T) {
@@ -107,7 +110,7 @@ func TestOffersThatGiveNothing(t *testing.T) {
 			t.Fatal(name)
 		}
 	}
-	s.call("sim-wallet-connect", map[string]any{"wallet": "alice", "connected": false}, nil)
+	s.Must("sim-wallet-connect", map[string]any{"wallet": "alice", "connected": false}, nil)
 	_, err = r.Resolve(t.Context(), parseDestination(offer), payAmount, "")
 	wantPayError(t, err, "no way to the offer's node", false)
 }
@@ -129,7 +132,7 @@ func TestAddressesHaveTwoWays(t *testing.T) {
 	way("lnbc")
 	s.offer(map[string]any{"wallet": "alice", "bip353": "alice@pay.example.com"})
 	way("lni1")
-	s.call("sim-wallet-connect", map[string]any{"wallet": "alice", "connected": false}, nil)
+	s.Must("sim-wallet-connect", map[string]any{"wallet": "alice", "connected": false}, nil)
 	way("lnbc")
 
 	p.set(func() { p.serve = http.NotFound })
@@ -168,15 +171,15 @@ var wireParams = map[string][]string{
 	"fetchinvoice": {"offer", "amount_msat", "quantity", "timeout", "payer_note", "bip353"},
 }
 
-func newWireNode(t *testing.T) (*wireNode, *Node) {
+func newWireNode(t *testing.T) (*wireNode, *lightning.Node) {
 	t.Helper()
-	path := filepath.Join(shortDir(t), "rpc")
+	path := filepath.Join(simtest.ShortDir(t), "rpc")
 	l, err := net.Listen("unix", path)
 	if err != nil {
 		t.Fatal(err)
 	}
 	w := &wireNode{t: t, decode: map[string]any{}, asked: map[string]map[string]any{}}
-	n := newNode(path)
+	n := lightning.NewNode(path)
 	t.Cleanup(func() { n.Close(); l.Close() })
 	go func() {
 		for {
@@ -276,7 +279,7 @@ func wireResolver(t *testing.T) (*wireNode, *resolver) {
 	w.decode[wireOffer], w.decode[wireInvoice] = wireOfferFields(), wireInvoiceFields()
 	w.fetch = map[string]any{"invoice": wireInvoice, "changes": map[string]any{"amount_msat": payAmount}}
 	w.resolve = map[string]any{"proof": "00", "instructions": []any{map[string]any{"onchain": "bcrt1q"}, map[string]any{"offer": wireOffer}}}
-	return w, newResolver(n, nil, nodeInfo{ID: wireSelf, Network: "regtest"}, 432, func() time.Time { return time.Unix(wireNow, 0) })
+	return w, newResolver(n, nil, lightning.Info{ID: wireSelf, Network: "regtest"}, 432, func() time.Time { return time.Unix(wireNow, 0) })
 }
 
 // set changes one field of a decoded string; nil takes it out.
@@ -347,7 +350,7 @@ func TestOffersThatDoWrong(t *testing.T) {
 		{"no time left", invoice("invoice_relative_expiry", leastLife+9), "expires too soon", true, false},
 		{"an old invoice without an expiry", func(w *wireNode) {
 			w.set(wireInvoice, "invoice_relative_expiry", nil)
-			w.set(wireInvoice, "invoice_created_at", wireNow-bolt12Life)
+			w.set(wireInvoice, "invoice_created_at", wireNow-7200) // BOLT 12
 		}, "expires too soon", true, false},
 		{"too long a lock", invoice("invoice_paths", []any{map[string]any{"payinfo": map[string]any{"cltv_expiry_delta": maxPathCLTV + 1}}}), "too long a lock", true, false},
 	} {
@@ -396,7 +399,7 @@ func TestInvoicesOfOffers(t *testing.T) {
 			if err != nil || got.Invoice != wireInvoice || got.Hash.String() != strings.Repeat("cd", 32) || got.Expires != wireNow-10+7200 {
 				t.Errorf("got %+v, %v", got, err)
 			}
-			c.ask["offer"], c.ask["payer_note"], c.ask["timeout"] = wireOffer, "order 12345", offerWait.Seconds()
+			c.ask["offer"], c.ask["payer_note"], c.ask["timeout"] = wireOffer, "order 12345", 40.0
 			if asked := w.asked["fetchinvoice"]; fmt.Sprint(asked) != fmt.Sprint(c.ask) {
 				t.Errorf("asked %v, want %v", asked, c.ask)
 			}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/mostro-cln/mostro/orders"
 	"github.com/mostro-cln/mostro/plugin/clnio"
+	"github.com/mostro-cln/mostro/plugin/lightning"
 )
 
 // resolver looks destinations up: whether one can be paid at all when a buyer gives it, and a payable invoice when the
@@ -18,9 +19,9 @@ import (
 // Errors are of two kinds. A *orders.PayError is about the destination, in words without the buyer's details; Fatal
 // says that no later try can succeed. Any other error is about our own node, or the end of ctx, and says nothing.
 type resolver struct {
-	node *Node
+	node *lightning.Node
 	http jsonGetter
-	self nodeInfo
+	self lightning.Info
 	now  func() time.Time
 	// maxFinalCLTV is the most blocks that an invoice's payee may ask for (Rules.MaxFinalCLTV).
 	maxFinalCLTV int64
@@ -35,7 +36,7 @@ const (
 	resolveLimit = 90 * time.Second
 )
 
-func newResolver(n *Node, http jsonGetter, self nodeInfo, maxFinalCLTV int64, now func() time.Time) *resolver {
+func newResolver(n *lightning.Node, http jsonGetter, self lightning.Info, maxFinalCLTV int64, now func() time.Time) *resolver {
 	return &resolver{node: n, http: http, self: self, maxFinalCLTV: maxFinalCLTV, now: now, checks: make(chan struct{}, maxChecks)}
 }
 

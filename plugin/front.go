@@ -144,7 +144,7 @@ func (f *front) take(ctx context.Context, raw json.RawMessage) (last bool) {
 	case f.methods[m.Method] != nil:
 		f.call(ctx, m)
 	default:
-		f.reply(ctx, m.ID, answer{Error: clnio.Errorf(clnio.CodeMethodNotFound, "unknown command '%s'", cleanLine(shorten(m.Method)))})
+		f.reply(ctx, m.ID, answer{Error: clnio.Errorf(clnio.CodeMethodNotFound, "unknown command '%s'", clnio.CleanLine(shorten(m.Method)))})
 	}
 	return false
 }

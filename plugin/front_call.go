@@ -17,7 +17,7 @@ func (f *front) check(raw json.RawMessage) answer {
 	}
 	m := f.methods[name]
 	if m == nil {
-		return answer{Error: clnio.Errorf(clnio.CodeMethodNotFound, "unknown command '%s'", cleanLine(shorten(name)))}
+		return answer{Error: clnio.Errorf(clnio.CodeMethodNotFound, "unknown command '%s'", clnio.CleanLine(shorten(name)))}
 	}
 	if _, wrong := mend(rest, m.params); wrong != nil {
 		return answer{Error: wrong}

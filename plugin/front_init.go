@@ -112,7 +112,7 @@ func (f *front) initAnswered(ctx context.Context, p pendingCall, m clnio.Message
 
 // disable answers init so that lightningd goes on without us and says why, on one line.
 func (f *front) disable(ctx context.Context, id json.RawMessage, why string) {
-	line := "mostro does not start: " + cleanLine(strings.ReplaceAll(why, "\n", " "))
+	line := "mostro does not start: " + clnio.CleanLine(strings.ReplaceAll(why, "\n", " "))
 	f.refused.Store(&line)
 	f.log.Error(line)
 	raw, _ := json.Marshal(map[string]string{"disable": line}) // a string: cannot fail

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/mostro-cln/mostro/plugin/clnio"
+	"github.com/mostro-cln/mostro/plugin/internal/simtest"
 )
 
 // startedProbe is a plugin with the probe exchange that has answered init.
@@ -62,7 +63,7 @@ func TestManifestTouchesNoFile(t *testing.T) {
 func TestInitTranscripts(t *testing.T) {
 	for _, name := range []string{"boot.txt", "bad-options.txt", "parameters.txt", "check.txt"} {
 		t.Run(name, func(t *testing.T) {
-			startHost(t, "probe").transcript(t, name, shortDir(t))
+			startHost(t, "probe").transcript(t, name, simtest.ShortDir(t))
 		})
 	}
 }

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/mostro-cln/mostro/plugin/clnio"
+	"github.com/mostro-cln/mostro/plugin/internal/simtest"
 )
 
 var update = flag.Bool("update", false, "rewrite golden files")
@@ -25,20 +26,13 @@ var update = flag.Bool("update", false, "rewrite golden files")
 func TestMain(m *testing.M) {
 	switch os.Getenv("MOSTRO_AS_PLUGIN") {
 	case "":
-		code := m.Run()
-		if holderDir != "" {
-			os.RemoveAll(holderDir)
-		}
-		os.Exit(code)
+		os.Exit(simtest.Main(m))
 	case "probe":
 		os.Exit(mainCode(startProbe))
 	default:
 		os.Exit(mainCode(startExchange))
 	}
 }
-
-// deadline bounds every wait of these tests; nothing here should take a tenth of it.
-const deadline = 20 * time.Second
 
 // host does what lightningd does to a plugin: runs it, writes to its stdin, reads its stdout. What lightningd would
 // kill a plugin for fails the test.
@@ -80,7 +74,7 @@ func startHost(t *testing.T, kind string, env ...string) *host {
 		h.in.Close()
 		select {
 		case <-h.ended:
-		case <-time.After(deadline):
+		case <-time.After(simtest.Deadline):
 			h.cmd.Process.Kill()
 			t.Errorf("plugin does not end when stdin closes")
 		}
@@ -141,7 +135,7 @@ func (h *host) checkNote(m clnio.Message) {
 	default:
 		h.t.Errorf("plugin would be killed: log level %q", p.Level)
 	}
-	if strings.Contains(p.Message, "\n") || len(p.Message) > maxLogLine {
+	if strings.Contains(p.Message, "\n") || len(p.Message) > clnio.MaxLine {
 		h.t.Errorf("log line has %d bytes or a line break", len(p.Message))
 	}
 }
@@ -178,7 +172,7 @@ func (h *host) await(what string, c <-chan clnio.Message) clnio.Message {
 		return m
 	case <-h.ended:
 		h.t.Fatalf("%s: the plugin ended without an answer", what)
-	case <-time.After(deadline):
+	case <-time.After(simtest.Deadline):
 		h.t.Fatalf("%s: no answer", what)
 	}
 	return clnio.Message{}
@@ -192,9 +186,9 @@ func (h *host) notify(topic, params string) {
 // logged waits until the log has a line that contains text, and returns the line's level.
 func (h *host) logged(text string) (level string) {
 	h.t.Helper()
-	timer := time.AfterFunc(deadline, func() { h.noted.Broadcast() })
+	timer := time.AfterFunc(simtest.Deadline, func() { h.noted.Broadcast() })
 	defer timer.Stop()
-	until := time.Now().Add(deadline)
+	until := time.Now().Add(simtest.Deadline)
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for {
@@ -237,22 +231,11 @@ func (h *host) exit() int {
 	h.t.Helper()
 	select {
 	case <-h.ended:
-	case <-time.After(deadline):
+	case <-time.After(simtest.Deadline):
 		h.t.Fatal("the plugin does not end")
 	}
 	h.cmd.Wait()
 	return h.cmd.ProcessState.ExitCode()
-}
-
-// shortDir is a directory whose path leaves room for a Unix socket's name (107 bytes).
-func shortDir(t *testing.T) string {
-	t.Helper()
-	dir, err := os.MkdirTemp("", "mo")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
-	return dir
 }
 
 // golden compares got with a file of testdata; -update writes it.

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"crypto/rand"
-	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -16,6 +15,7 @@ import (
 
 	"github.com/mostro-cln/mostro/nostrio"
 	"github.com/mostro-cln/mostro/orders"
+	"github.com/mostro-cln/mostro/plugin/lightning"
 	"github.com/mostro-cln/mostro/plugin/prices"
 )
 
@@ -24,16 +24,16 @@ import (
 type house struct {
 	*orders.Engine
 	config Config
-	node   *Node
+	node   *lightning.Node
 	shell  shell
 	log    *slog.Logger
 
 	store  *orders.Store
 	key    *nostrio.Key
-	self   nodeInfo // as of the start
-	escrow *escrow
-	payer  *payer
-	recon  *reconciler
+	self   lightning.Info // as of the start
+	escrow *lightning.Escrow
+	payer  *lightning.Payer
+	recon  *lightning.Reconciler
 	copies *backups
 	book   *prices.Book
 	dest   *resolver
@@ -53,7 +53,7 @@ const lockWait = 5 * time.Second
 
 // startExchange is the starter of the real program. It opens everything and returns; relays and the hold plugin are
 // found by the loops.
-func startExchange(ctx context.Context, c Config, n *Node, s shell) (exchange, error) {
+func startExchange(ctx context.Context, c Config, n *lightning.Node, s shell) (exchange, error) {
 	h := &house{config: c, node: n, shell: s, log: s.Log, since: time.Now(), lookups: make(chan struct{}, maxWebLookups)}
 	if err := h.open(ctx); err != nil {
 		return nil, errors.Join(err, h.closeStore())
@@ -88,16 +88,16 @@ func (h *house) open(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	h.escrow = newEscrow(h.node, h.log, h.config, time.Now)
+	h.escrow = lightning.NewEscrow(h.node, h.log, h.config.escrow(), time.Now)
 	if err := h.openWeb(); err != nil {
 		return err
 	}
-	h.payer = newPayer(h.node, h.log, parseVersion(h.self.Version), session, time.Now)
+	h.payer = lightning.NewPayer(h.node, h.log, lightning.ParseVersion(h.self.Version), session, time.Now)
 	h.copies = &backups{
 		dir: filepath.Join(h.config.DataDir, "backups"), every: h.config.BackupEvery, keep: h.config.BackupKeep, log: h.log,
 		write: h.Engine.Backup, now: time.Now,
 	}
-	h.recon = newReconciler(h.Engine, h.escrow, h.payer, h.log, time.Now)
+	h.recon = lightning.NewReconciler(h.Engine, h.escrow, h.payer, h.log, time.Now, newSeed)
 	return h.openNostr()
 }
 
@@ -147,6 +147,11 @@ func (c *Config) rules() orders.Rules {
 	return r
 }
 
+// escrow is the escrow's part of the configuration.
+func (c *Config) escrow() lightning.EscrowConfig {
+	return lightning.EscrowConfig{TradeTime: c.TradeTime, HoldCLTV: c.HoldCLTV}
+}
+
 func seconds(d time.Duration) int64 { return int64(d / time.Second) }
 
 // run starts every loop. Each ends with ctx; one that fails ends the others, which only a bug can bring about.
@@ -164,7 +169,7 @@ func (h *house) run(ctx context.Context) {
 	loop("relays", h.pool.Run)
 	loop("messages", h.messages)
 	loop("outbox", func(ctx context.Context) error { return h.Dispatch(ctx, h.ports()) })
-	loop("holds", func(ctx context.Context) error { return h.escrow.Watch(ctx, h) })
+	loop("holds", func(ctx context.Context) error { return h.escrow.Watch(ctx, h.bookOfHolds()) })
 	loop("reconcile", h.recon.Run)
 	loop("backups", h.copies.Run)
 	loop("prices", h.book.Run)
@@ -177,6 +182,11 @@ func (h *house) ports() orders.Ports {
 	return orders.Ports{
 		Escrow: h.escrow, Payer: h.payer, Resolver: payoutResolver{h.dest}, Courier: h.courier(), Now: time.Now, NewSeed: newSeed,
 	}
+}
+
+// bookOfHolds is where the watch of the node's holds looks and tells.
+func (h *house) bookOfHolds() lightning.EngineBook {
+	return lightning.EngineBook{Engine: h.Engine, Now: time.Now, NewSeed: newSeed}
 }
 
 func newSeed() (s orders.Seed) {
@@ -255,24 +265,6 @@ func (h *house) take(ctx context.Context, in nostrio.Incoming) {
 	case out.Reason != "":
 		h.log.Debug("refused", "event", in.EventID.String(), "action", string(in.Message.Body.Action), "reason", string(out.Reason))
 	}
-}
-
-// Report implements holdBook: what the node says of a hold becomes an input.
-func (h *house) Report(ctx context.Context, act orders.Act) error {
-	var hash orders.Hash
-	var more []byte
-	switch a := act.(type) {
-	case orders.HoldIsAccepted:
-		hash = a.Hash
-	case orders.HoldIsCanceled:
-		hash = a.Hash
-	case orders.HoldIsSettled:
-		hash = a.Hash
-	case orders.EscrowEnding: // said again at each block, since the order's next status may care
-		hash, more = a.Hash, binary.BigEndian.AppendUint32(nil, a.Height)
-	}
-	_, err := h.Do(ctx, orders.Input{ID: orders.NodeID(act.On(), hash[:], more), At: time.Now().Unix(), Seed: newSeed(), Act: act})
-	return err
 }
 
 // timer lets deadlines pass. It begins when the node's holds have been looked at once, so that a payment that came

@@ -7,11 +7,9 @@ import (
 	"strconv"
 	"strings"
 	"unicode"
-	"unicode/utf8"
-)
 
-// maxLogLine bounds one line in lightningd's log.
-const maxLogLine = 8 << 10
+	"github.com/mostro-cln/mostro/plugin/clnio"
+)
 
 // logSink takes one line for lightningd. It must not wait: the log may be asked for from anywhere.
 type logSink func(level, line string)
@@ -43,7 +41,7 @@ func (h *nodeLog) Handle(_ context.Context, r slog.Record) error {
 		return true
 	})
 	for _, line := range strings.Split(b.String(), "\n") {
-		if line = cleanLine(line); line != "" {
+		if line = clnio.CleanLine(line); line != "" {
 			h.sink(levelName(r.Level), line)
 		}
 	}
@@ -109,23 +107,4 @@ func fieldText(s string) string {
 		return s
 	}
 	return strconv.Quote(s)
-}
-
-// cleanLine makes a line fit for the log: valid UTF-8, no control characters, not too long.
-func cleanLine(s string) string {
-	s = strings.ToValidUTF8(s, "�")
-	s = strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) {
-			return ' '
-		}
-		return r
-	}, s)
-	if len(s) <= maxLogLine {
-		return strings.TrimRight(s, " ")
-	}
-	cut := maxLogLine - len("…")
-	for !utf8.RuneStart(s[cut]) {
-		cut--
-	}
-	return s[:cut] + "…"
 }

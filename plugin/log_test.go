@@ -7,6 +7,9 @@ import (
 	"strings"
 	"testing"
 	"unicode/utf8"
+
+	"github.com/mostro-cln/mostro/plugin/clnio"
+	"github.com/mostro-cln/mostro/plugin/lightning"
 )
 
 func TestLogLines(t *testing.T) {
@@ -19,7 +22,7 @@ func TestLogLines(t *testing.T) {
 	log.Warn("relay is away", "err", errors.New("dial: no route"))
 	log.Error("two\nlines\n\nand a \x1b[31mcontrol\tone")
 	log.With("order", "1").WithGroup("node").With("v", 2).Info("grouped", slog.Group("in", "x", 1))
-	log.Info("secret", "key", Secret{1, 2, 3})
+	log.Info("secret", "key", lightning.Secret{1, 2, 3})
 	log.Info("bad \xff utf8")
 
 	want := []line{
@@ -28,7 +31,7 @@ func TestLogLines(t *testing.T) {
 		{"warn", `relay is away err="dial: no route"`},
 		{"error", `two`}, {"error", `lines`}, {"error", `and a  [31mcontrol one`},
 		{"info", `grouped order=1 node.v=2 node.in.x=1`},
-		{"info", `secret key=` + Secret{1, 2, 3}.String()},
+		{"info", `secret key=` + lightning.Secret{1, 2, 3}.String()},
 		{"info", "bad � utf8"},
 	}
 	if !reflect.DeepEqual(got, want) {
@@ -39,8 +42,8 @@ func TestLogLines(t *testing.T) {
 func TestLogLineIsCutBetweenCharacters(t *testing.T) {
 	for _, pad := range []int{0, 1, 2, 3} {
 		var got string
-		newLogger(func(_, text string) { got = text }, slog.LevelInfo).Info(strings.Repeat("x", pad) + strings.Repeat("é", maxLogLine))
-		if len(got) > maxLogLine || len(got) < maxLogLine-4 || !utf8.ValidString(got) || !strings.HasSuffix(got, "…") {
+		newLogger(func(_, text string) { got = text }, slog.LevelInfo).Info(strings.Repeat("x", pad) + strings.Repeat("é", clnio.MaxLine))
+		if len(got) > clnio.MaxLine || len(got) < clnio.MaxLine-4 || !utf8.ValidString(got) || !strings.HasSuffix(got, "…") {
 			t.Errorf("pad %d: %d bytes, valid %v, ends %q", pad, len(got), utf8.ValidString(got), got[len(got)-8:])
 		}
 	}

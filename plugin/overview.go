@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/mostro-cln/mostro/orders"
+	"github.com/mostro-cln/mostro/plugin/clnio"
+	"github.com/mostro-cln/mostro/plugin/lightning"
 )
 
 // Overview implements market.
@@ -29,7 +31,7 @@ func (h *house) Overview(ctx context.Context) (overview, error) {
 }
 
 func (h *house) lookAtHolds(ctx context.Context, o *overview) {
-	kind, err := h.escrow.plugin.Kind(ctx)
+	kind, err := h.escrow.Kind(ctx)
 	o.HoldPlugin = kind.String()
 	ready := h.escrow.Ready()
 	o.Open = ready == nil && err == nil
@@ -38,7 +40,7 @@ func (h *house) lookAtHolds(ctx context.Context, o *overview) {
 		o.WarningEscrow = "no escrow can be made: " + err.Error()
 	case ready != nil:
 		o.WarningEscrow = "no escrow can be made: " + ready.Error()
-	case kind == holdRust:
+	case kind == lightning.HoldRust:
 		o.WarningEscrow = "this hold plugin can be cheated by a payer and settles when it dies; use the holdinvoice plugin that comes with mostro"
 	default:
 		o.WarningEscrow = h.guardWarning(ctx)
@@ -77,7 +79,7 @@ func (h *house) lookAtPrices(o *overview) {
 	for _, s := range h.book.Status() {
 		p := priceState{Source: s.ID, Working: s.Failures == 0 && !s.Last.IsZero()}
 		if s.Problem != nil {
-			p.Error = cleanLine(s.Problem.Error())
+			p.Error = clnio.CleanLine(s.Problem.Error())
 		}
 		o.Prices = append(o.Prices, p)
 	}

@@ -78,7 +78,7 @@ func mend(raw json.RawMessage, params []param) (args, *clnio.Error) {
 		}
 		text, ok := p.kind.judge(token)
 		if !ok {
-			return nil, clnio.Errorf(clnio.CodeInvalidParams, "%s: should be %s: invalid token '%s'", p.name, p.kind.wants, cleanLine(shorten(string(token))))
+			return nil, clnio.Errorf(clnio.CodeInvalidParams, "%s: should be %s: invalid token '%s'", p.name, p.kind.wants, clnio.CleanLine(shorten(string(token))))
 		}
 		out[p.name] = text
 	}
@@ -113,7 +113,7 @@ func readParams(raw json.RawMessage, params []param) (map[string]json.RawMessage
 	}
 	for name := range fields {
 		if !hasParam(params, name) {
-			return nil, clnio.Errorf(clnio.CodeInvalidParams, "unknown parameter: '%s'", cleanLine(shorten(name)))
+			return nil, clnio.Errorf(clnio.CodeInvalidParams, "unknown parameter: '%s'", clnio.CleanLine(shorten(name)))
 		}
 	}
 	return fields, nil
@@ -146,7 +146,7 @@ func readObject(raw []byte) (map[string]json.RawMessage, error) {
 			return nil, fmt.Errorf("not readable")
 		}
 		if _, twice := fields[name]; twice {
-			return nil, fmt.Errorf("duplicate parameter: '%s'", cleanLine(shorten(name)))
+			return nil, fmt.Errorf("duplicate parameter: '%s'", clnio.CleanLine(shorten(name)))
 		}
 		fields[name] = value
 	}
@@ -171,14 +171,7 @@ func (k paramKind) judge(token json.RawMessage) (string, bool) {
 	return k.read(text, isText)
 }
 
-func shorten(s string) string { return shortenTo(s, 100) }
-
-func shortenTo(s string, limit int) string {
-	if len(s) <= limit {
-		return s
-	}
-	return s[:limit] + "…"
-}
+func shorten(s string) string { return clnio.Shorten(s, 100) }
 
 // text returns a parameter, or what it is when not given.
 func (a args) text(name, otherwise string) string {

@@ -11,6 +11,7 @@ import (
 	"sync"
 
 	"github.com/mostro-cln/mostro/orders"
+	"github.com/mostro-cln/mostro/plugin/lightning"
 )
 
 // probe is an exchange for tests of the shell: its answers depend on what it is asked, so that a test reaches each edge.
@@ -34,7 +35,7 @@ var (
 	idDigits = orders.OrderID{0x12, 0x34, 0x56, 0x78, 0x90, 0x12, 0x34, 0x56, 0x78, 0x90, 0x12, 0x34, 0x56, 0x78, 0x90, 0x12}
 )
 
-func startProbe(ctx context.Context, c Config, _ *Node, s shell) (exchange, error) {
+func startProbe(ctx context.Context, c Config, _ *lightning.Node, s shell) (exchange, error) {
 	if c.Name == "refuse" {
 		return nil, errors.New("open the store: it is newer\nthan this program")
 	}
@@ -90,7 +91,7 @@ func (p *probe) Story(id orders.OrderID) (orders.Story, bool, error) {
 }
 
 func (p *probe) Reconcile(_ context.Context, repair bool) (reconciled, error) {
-	return newReconciled([]found{{finding: finding{What: "nothing is as it was", Action: "look", Alarm: true}, Hash: orders.Hash{1}}}, 7, repair), nil
+	return newReconciled([]lightning.Found{{Finding: lightning.Finding{What: "nothing is as it was", Action: "look", Alarm: true}, Hash: orders.Hash{1}}}, 7, repair), nil
 }
 
 func (p *probe) Backup(_ context.Context, path string) (backup, error) {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/mostro-cln/mostro/nostrio"
 	"github.com/mostro-cln/mostro/orders"
+	"github.com/mostro-cln/mostro/plugin/lightning"
 )
 
 // nostrNetworks are the Lightning networks as order and info events name them, by lightningd's names.
@@ -95,7 +96,7 @@ func (b *board) info(ctx context.Context) {
 	b.publish(ctx, e.Event(b.h.key))
 }
 
-func (h *house) infoEvent(node nodeInfo) nostrio.InfoEvent {
+func (h *house) infoEvent(node lightning.Info) nostrio.InfoEvent {
 	c := h.config
 	return nostrio.InfoEvent{
 		Version: version, CommitHash: commit(), Name: c.Name, MinAmount: c.MinOrder, MaxAmount: c.MaxOrder,
@@ -105,13 +106,13 @@ func (h *house) infoEvent(node nodeInfo) nostrio.InfoEvent {
 		HoldWindow: c.WaitingLife, HoldCLTV: int(c.HoldCLTV), InvoiceWindow: c.InvoiceWindow,
 		Node: nostrio.NodeInfo{
 			Version: node.Version, PubKey: node.ID, Alias: node.Alias, Chains: []string{"bitcoin"}, Networks: h.networks(),
-			URIs: node.uris(),
+			URIs: uris(node),
 		},
 	}
 }
 
 // uris are the node's addresses as other nodes dial them.
-func (i *nodeInfo) uris() (list []string) {
+func uris(i lightning.Info) (list []string) {
 	for _, a := range i.Addresses {
 		list = append(list, fmt.Sprintf("%s@%s", i.ID, net.JoinHostPort(a.Address, strconv.Itoa(int(a.Port)))))
 	}

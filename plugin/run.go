@@ -11,6 +11,8 @@ import (
 	"runtime/debug"
 	"sync/atomic"
 	"time"
+
+	"github.com/mostro-cln/mostro/plugin/lightning"
 )
 
 // version is set by the linker (-ldflags "-X main.version=…").
@@ -27,7 +29,7 @@ type exchange interface {
 
 // starter builds an exchange inside `init`: it opens the store, loads what is there and starts the loops. It waits for
 // no relay. Its error disables the plugin, with the error's text as the reason. ctx ends when the plugin stops.
-type starter func(ctx context.Context, c Config, n *Node, s shell) (exchange, error)
+type starter func(ctx context.Context, c Config, n *lightning.Node, s shell) (exchange, error)
 
 // shell is what the exchange may use of the plugin around it.
 type shell struct {
@@ -120,7 +122,7 @@ type plugin struct {
 
 type running struct {
 	exchange
-	node *Node
+	node *lightning.Node
 }
 
 // boot is called once, inside `init`.
@@ -133,7 +135,7 @@ func (p *plugin) boot(given map[string]string, node Config) error {
 		return fmt.Errorf("mostro-data-dir: %w", err)
 	}
 	keepPanics(filepath.Join(c.DataDir, "crash.log"))
-	n := newNode(c.RPCFile)
+	n := lightning.NewNode(c.RPCFile)
 	x, err := p.start(p.ctx, c, n, p.shell)
 	if err != nil {
 		n.Close()

@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/mostro-cln/mostro/plugin/lightning"
 )
 
 // The pair is the test vector of NIP-19.
@@ -63,14 +65,14 @@ func TestKeyFileIsRefused(t *testing.T) {
 
 func TestSecretNeverPrintsItself(t *testing.T) {
 	raw, _ := hex.DecodeString(vectorHex)
-	s := Secret(raw)
-	asJSON, err := json.Marshal(struct{ Key Secret }{s})
+	s := lightning.Secret(raw)
+	asJSON, err := json.Marshal(struct{ Key lightning.Secret }{s})
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, text := range []string{
-		s.String(), fmt.Sprint(s), fmt.Sprintf("%v %+v %#v %x %d %s %q", s, s, s, s, s, s, s), fmt.Sprint([]Secret{s}),
-		fmt.Sprintf("%+v", struct{ Key Secret }{s}), string(asJSON),
+		s.String(), fmt.Sprint(s), fmt.Sprintf("%v %+v %#v %x %d %s %q", s, s, s, s, s, s, s), fmt.Sprint([]lightning.Secret{s}),
+		fmt.Sprintf("%+v", struct{ Key lightning.Secret }{s}), string(asJSON),
 	} {
 		if strings.Contains(text, vectorHex[:16]) || strings.Contains(text, "103 222 162") || !strings.Contains(text, "secret:") {
 			t.Errorf("prints %s", text)

@@ -22,7 +22,7 @@ func backupNow(ctx context.Context, m market, a args) (any, error) {
 	made, err := m.Backup(ctx, a.text("path", ""))
 	switch {
 	case errors.Is(err, os.ErrExist):
-		return nil, clnio.Errorf(codeFileExists, "%s exists: a backup replaces no file", cleanLine(a.text("path", "")))
+		return nil, clnio.Errorf(codeFileExists, "%s exists: a backup replaces no file", clnio.CleanLine(a.text("path", "")))
 	case err != nil:
 		return nil, fmt.Errorf("back up: %w", err)
 	}
