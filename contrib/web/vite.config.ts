@@ -36,7 +36,8 @@ export default defineConfig({
   plugins: [classicScript(), serviceWorker()],
   build: {
     target: 'es2022', assetsDir: '', modulePreload: false, assetsInlineLimit: 0, cssCodeSplit: false, reportCompressedSize: false,
-    rollupOptions: { output: { ...names, format: 'iife', name: 'mostro' } },
+    // A classic script has no import.meta; workers lie beside the page.
+    rollupOptions: { output: { ...names, format: 'iife', name: 'mostro' }, transform: { define: { 'import.meta.url': 'document.baseURI' } } },
   },
   worker: { format: 'iife', rollupOptions: { output: names } },
 })
