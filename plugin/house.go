@@ -176,7 +176,6 @@ func (h *house) run(ctx context.Context) {
 	loop("rates", h.publishRates)
 	loop("timer", h.timer)
 	loop("publisher", h.publisher)
-	loop("web client", h.serveWeb)
 }
 
 func (h *house) ports() orders.Ports {

@@ -29,8 +29,6 @@ type Config struct {
 	Picture  string
 	Website  string
 
-	WebListen string // where the web client is served, host:port on loopback; empty: nowhere
-
 	// What may be traded, and for how much.
 	Fee               orders.PPM // of the order's amount, the whole fee
 	FeePayer          orders.FeePayer
@@ -98,7 +96,6 @@ var options = []option{
 	{"mostro-about", "", "what the public profile says about the exchange", text(1000, func(c *Config) *string { return &c.About })},
 	{"mostro-picture", "", "address of the profile's picture", webAddress(func(c *Config) *string { return &c.Picture })},
 	{"mostro-website", "", "address of the exchange's website", webAddress(func(c *Config) *string { return &c.Website })},
-	{"mostro-web-listen", "", "address at which the web client is served to browsers, as 127.0.0.1:7280; not served if not given", loopback(func(c *Config) *string { return &c.WebListen })},
 
 	{"mostro-fee", "0.006", "fee of a trade as a fraction of its amount: 0.006 is 0.6 %", fraction(100_000, func(c *Config) *orders.PPM { return &c.Fee })},
 	{"mostro-fee-payer", "seller", "who pays the fee: the seller all of it, or both sides half of it", oneOf(func(c *Config, s string) { c.FeePayer = orders.FeePayer(s) }, string(orders.FeeBySeller), string(orders.FeeSplit))},
