@@ -8,6 +8,7 @@ import (
 	"runtime/debug"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // ErrStopped is returned for an input that came after the engine had stopped. It was not done.
@@ -36,6 +37,9 @@ type Engine struct {
 	hurry chan struct{} // has a value when waiting rows are to be tried at once
 	mu    sync.Mutex
 	fresh []*Row // committed rows that the dispatcher has not taken
+
+	doubt   bool                  // the store does not say what was written last; the writer's own
+	trouble atomic.Pointer[error] // why the last commit failed
 }
 
 // job is one piece of work for the writer. Its function may run twice, so it only computes and writes to the tx.
@@ -49,11 +53,12 @@ type job struct {
 
 // after is what a job leaves to do once its transaction is on disk.
 type after struct {
-	rows  []*Row
-	order *Order // moved
-	from  Status
-	on    On
-	more  []after // of orders that were made on the way
+	rows    []*Row
+	order   *Order // moved
+	from    Status
+	on      On
+	more    []after  // of orders that were made on the way
+	solvers []Solver // all, if they have changed; not nil then
 }
 
 // NewEngine starts the writer over a store. Close ends it.
@@ -86,8 +91,8 @@ func (e *Engine) Rules() Rules { return *e.rules.Load() }
 
 // Do does one input in one transaction: a repeat gets the recorded answer; else the order is loaded, the guards and
 // the life cycle decide, and the new state, its history, its ledger and everything owed are committed together. A
-// refusal is an outcome like any other. An error means that nothing was done, or that ctx ended while the result was
-// not known yet; doing the same input again is safe either way.
+// refusal is an outcome like any other. An error means that nothing was done (ErrNotDone where the store could not be
+// written), or that the result is not known: ErrInDoubt, or ctx ended before. Doing the same input again is always safe.
 func (e *Engine) Do(ctx context.Context, in Input) (Outcome, error) {
 	return e.do(ctx, in, 0)
 }
@@ -138,12 +143,22 @@ const maxBatch = 256
 
 func (e *Engine) write(ctx context.Context) {
 	defer close(e.stopped)
+	tries := 0
 	for {
+		var again <-chan time.Time // while in doubt, the truth is looked for whether anything comes in or not
+		if e.doubt {
+			again = time.After(backoff(tries))
+			tries++
+		} else {
+			tries = 0
+		}
 		select {
 		case <-ctx.Done():
 			return
 		case j := <-e.jobs:
 			e.commit(e.batch(j))
+		case <-again:
+			e.certain()
 		}
 	}
 }
@@ -161,9 +176,39 @@ func (e *Engine) batch(first *job) []*job {
 	return batch
 }
 
-// commit runs the batch in one transaction. A job that faults is taken out and the others run again, so that one
-// order's trouble never stops another's.
+// commit runs the batch in one transaction. If that cannot be written, perhaps a smaller one can: a full disk leaves the
+// pages that the file has free.
 func (e *Engine) commit(batch []*job) {
+	left, err := e.attempt(batch)
+	if len(left) > 1 && errors.Is(err, ErrNotDone) {
+		for failures := 1; len(left) > 0 && failures < maxFailures; left = left[1:] {
+			if one, err := e.attempt(left[:1:1]); err != nil {
+				failures++
+				finish(one, err)
+			}
+		}
+	}
+	finish(left, err)
+}
+
+// maxFailures bounds the commits that are tried for one batch.
+const maxFailures = 4
+
+func finish(batch []*job, err error) {
+	for _, j := range batch {
+		if err != nil {
+			j.err = fmt.Errorf("commit: %w", err)
+		}
+		close(j.done)
+	}
+}
+
+// attempt runs the batch once and returns the jobs that were not done and why. A job that faults is taken out and the
+// others run again, so that one order's trouble never stops another's.
+func (e *Engine) attempt(batch []*job) ([]*job, error) {
+	if err := e.certain(); err != nil {
+		return batch, err
+	}
 	for len(batch) > 0 {
 		bad := -1
 		err := e.store.update(func(t *tx) error {
@@ -181,19 +226,18 @@ func (e *Engine) commit(batch []*job) {
 			batch = append(batch[:bad:bad], batch[bad+1:]...)
 			continue
 		}
-		if err == nil {
-			hitEach("after", batch)
+		e.note(err)
+		if err != nil {
+			return batch, err
 		}
+		hitEach("after", batch)
 		for _, j := range batch {
-			if err != nil {
-				j.err = fmt.Errorf("commit: %w", err)
-			} else {
-				e.settle(j.then)
-			}
-			close(j.done)
+			e.settle(j.then)
 		}
-		return
+		finish(batch, nil)
+		return nil, nil
 	}
+	return nil, nil
 }
 
 // guarded turns a store fault or a bug in one job into an error of that job.
@@ -229,7 +273,7 @@ func (e *Engine) decide(t *tx, in *Input) (Outcome, after, error) {
 // counts reports whether the input is remembered. A report that changed nothing is not: when it comes again, it may
 // mean something. A deadline is compared with the order's own, which may be the same a second time.
 func (s *step) counts() bool {
-	if !s.in.From.Trade.IsZero() {
+	if !s.in.From.Trade.IsZero() || officialAct(s.in.Act) {
 		return true
 	}
 	return s.in.Act.On() != OnDeadline && (s.moved || len(s.effects) > 0 || len(s.saveHold) > 0)
@@ -238,7 +282,7 @@ func (s *step) counts() bool {
 // begin makes the step: the order, the hold and the facts that the guards ask for.
 func (e *Engine) begin(t *tx, in *Input) (*step, error) {
 	s := &step{in: in, rules: e.rules.Load(), o: &Order{}}
-	id := in.Order
+	id := t.subject(in)
 	if h, ok := hashOf(in.Act); ok {
 		hold, known := t.hold(h)
 		if !known {
@@ -251,14 +295,25 @@ func (e *Engine) begin(t *tx, in *Input) (*step, error) {
 	}
 	if o, ok := t.order(id); ok && in.Act.On() != OnNewOrder {
 		s.o = o
-	} else if in.From.Trade.IsZero() {
+	} else if in.From.Trade.IsZero() && !officialAct(in.Act) {
 		return nil, fmt.Errorf("%s: there is no order %s", in.Act.On(), id)
 	}
 	s.from = s.o.Status
 	s.loadHold(t)
 	s.loadFacts(t)
+	s.loadOfficials(t)
 	s.loadInvoice(t)
 	return s, nil
+}
+
+// subject is the order that a message is about. A dispute is taken by its own id.
+func (t *tx) subject(in *Input) OrderID {
+	a, ok := in.Act.(AdminTake)
+	if !ok || a.Dispute.IsZero() {
+		return in.Order
+	}
+	id, _ := t.disputed(a.Dispute)
+	return id
 }
 
 // loadHold finds the order's current hold; an input about another one is a stray.
@@ -333,6 +388,15 @@ func invoiceHash(a Act) (h Hash) {
 
 // run decides: guards, then the life cycle. It returns the reason of a refusal, else empty.
 func (s *step) run() Reason {
+	reason := s.resolve()
+	if reason == "" {
+		s.noteWay()
+	}
+	s.recordAct(reason)
+	return reason
+}
+
+func (s *step) resolve() Reason {
 	if s.stray != nil {
 		s.straggler()
 		return ""
@@ -360,7 +424,7 @@ func (s *step) run() Reason {
 		s.noteHold()
 		s.meet()
 		s.take(r)
-	case !s.in.From.Trade.IsZero():
+	case !s.in.From.Trade.IsZero() || officialAct(s.in.Act):
 		return s.refuse(lastly[s.in.Act.On()])
 	default:
 		s.unexpected()
@@ -427,8 +491,14 @@ func (s *step) refuse(err error) Reason {
 	if !ok || reason == "" {
 		reason = InvalidAction
 	}
+	if s.in.From.Trade.IsZero() { // the operator, who has the outcome
+		return reason
+	}
 	l := s.letter(s.in.From, SayCantDo)
 	l.Order, l.Request, l.Reason = s.in.Order, s.in.Request, reason
+	if a, ok := s.in.Act.(AdminTake); ok {
+		l.About = &a.Dispute
+	}
 	s.owe(l)
 	return reason
 }
@@ -442,6 +512,13 @@ func (s *step) save(t *tx) after {
 		t.putUser(u)
 	}
 	then := after{from: s.from, on: s.in.Act.On()}
+	for _, v := range s.saveSolver {
+		t.putSolver(v)
+		then.solvers = t.solvers()
+	}
+	for _, r := range s.records {
+		t.addRecord(r)
+	}
 	for _, c := range s.children {
 		then.more = append(then.more, c.save(t))
 	}
@@ -477,6 +554,9 @@ func (e *Engine) settle(then after) {
 	}
 	for _, m := range then.more {
 		e.settle(m)
+	}
+	if then.solvers != nil {
+		e.keys.setSolvers(then.solvers)
 	}
 	if len(then.rows) == 0 {
 		return

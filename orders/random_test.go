@@ -43,18 +43,19 @@ func TestRandomTrades(t *testing.T) {
 // storm is one run. Everything in it follows from its seed.
 type storm struct {
 	*world
-	seedNo  uint64
-	rng     *rand.Rand
-	sea     *stormNode
-	people  []*person
-	keys    []*trader // one for each trade key that was used
-	ids     []OrderID
-	ended   map[OrderID]Status
-	past    []Input
-	late    []Input // reports that were read at the node and not told yet
-	story   []string
-	crashed bool
-	rogue   bool // the holder may settle by itself
+	seedNo    uint64
+	rng       *rand.Rand
+	sea       *stormNode
+	people    []*person
+	officials []*trader // an admin, and solvers of both levels
+	keys      []*trader // one for each trade key that was used
+	ids       []OrderID
+	ended     map[OrderID]Status
+	past      []Input
+	late      []Input // reports that were read at the node and not told yet
+	story     []string
+	crashed   bool
+	rogue     bool // the holder may settle by itself
 }
 
 // person is an identity with as many trade keys as it needs.
@@ -71,12 +72,29 @@ func newStorm(t *testing.T, seed uint64) *storm {
 	}
 	s.sea = &stormNode{
 		rng: s.rng, crash: s.crash, wrong: s.wrong, bill: s.bill, secrets: s.secrets, holds: map[Hash]*stormHold{},
-		pays: map[Hash]*stormPay{}, told: map[OrderID]bool{}, letters: map[Seed]string{}, stamps: map[OrderID]Announcement{},
+		pays: map[Hash]*stormPay{}, told: map[OrderID]bool{}, letters: map[Seed]string{}, stamps: map[OrderID]Announcement{}, cases: map[DisputeID]DisputeNote{},
 	}
 	for i := range 5 {
 		s.people = append(s.people, &person{identity: s.freshKey(), private: i%3 == 2})
 	}
+	s.officials = []*trader{s.official(serverKey), s.solver(LevelReadWrite), s.solver(LevelReadWrite), s.solver(LevelRead)}
+	s.commit = s.commitSomehow
 	return s
+}
+
+var errDisk = errors.New("the disk has a fault")
+
+// commitSomehow is the disk: now and then a commit fails, or fails and is done all the same.
+func (s *storm) commitSomehow(commit func() error) error {
+	switch s.rng.IntN(60) {
+	case 0:
+		s.say("a commit fails")
+		return errDisk
+	case 1:
+		s.say("a commit fails and is done")
+		return errors.Join(commit(), errDisk)
+	}
+	return commit()
 }
 
 func (s *storm) say(format string, args ...any) {
@@ -97,6 +115,7 @@ func (s *storm) run(steps int) {
 		}
 		s.checkAll(i%50 == 49)
 	}
+	s.commit = nil
 	s.drain()
 	s.checkAll(true)
 	s.checkSums()
@@ -105,8 +124,10 @@ func (s *storm) run(steps int) {
 // step is one thing that happens.
 func (s *storm) step() {
 	switch n := s.rng.IntN(100); {
-	case n < 34:
+	case n < 31:
 		s.client()
+	case n < 36:
+		s.officially()
 	case n < 68:
 		s.carrySome()
 	case n < 78:
@@ -169,7 +190,7 @@ func (s *storm) timePasses() {
 }
 
 func (s *storm) tick() {
-	if err := s.e.Tick(s.t.Context(), s.now, s.seed); err != nil {
+	if err := s.e.Tick(s.t.Context(), s.now, s.seed); err != nil && !errors.Is(err, ErrNotDone) {
 		s.wrong("tick: %v", err)
 	}
 }
@@ -218,7 +239,7 @@ func (s *storm) carryRow(r *Row, more bool) (gone bool) {
 	d := &dispatcher{e: s.e, p: s.stormPorts()}
 	gone, _, err := d.carryOut(s.t.Context(), r, more)
 	s.say("carry %d %s of %s: gone %v, %v", r.Number, effectKind(r.Effect), short(r.Order), gone, err)
-	if err != nil && !errors.Is(err, errStorm) && !errors.Is(err, ErrStopped) {
+	if err != nil && !errors.Is(err, errStorm) && !errors.Is(err, ErrStopped) && !errors.Is(err, ErrNotDone) {
 		s.wrong("carry: %v", err)
 	}
 	return gone
@@ -226,9 +247,12 @@ func (s *storm) carryRow(r *Row, more bool) (gone bool) {
 
 func short(id OrderID) string { return id.String()[:8] }
 
-// send does an input and remembers it.
+// send does an input, until the disk takes it, and remembers it.
 func (s *storm) send(in Input, who string) Outcome {
 	out, err := s.e.Do(s.t.Context(), in)
+	for errors.Is(err, ErrNotDone) {
+		out, err = s.e.Do(s.t.Context(), in)
+	}
 	if err != nil {
 		s.wrong("%s: %v", in.Act.On(), err)
 	}
@@ -240,7 +264,7 @@ func (s *storm) send(in Input, who string) Outcome {
 	if !slices.Contains(s.ids, out.Order) {
 		s.ids = append(s.ids, out.Order)
 	}
-	if in.Act.On() == OnRelease && out.Reason == "" {
+	if (in.Act.On() == OnRelease || in.Act.On() == OnAdminSettle) && out.Reason == "" {
 		s.sea.told[out.Order] = true
 	}
 	return out
@@ -278,6 +302,8 @@ func (s *storm) differs(h *Hold) Act {
 		return HoldIsCanceled{h.Hash, "at the node"}
 	case f.state == HoldAccepted && h.State == HoldOpen:
 		return HoldIsAccepted{h.Hash, f.amount + Msats(s.rng.Int64N(2000)), 1000}
+	case f.state == HoldAccepted && s.rng.IntN(20) == 0:
+		return EscrowNearing{h.Hash, 960, 40}
 	case f.state == HoldAccepted && s.rng.IntN(50) == 0:
 		return EscrowEnding{h.Hash, 970}
 	}
@@ -327,11 +353,14 @@ func (s *storm) again() {
 	in.Seed, in.At = s.seed(), s.now
 	before := s.dump()
 	out, err := s.e.Do(s.t.Context(), in)
+	for errors.Is(err, ErrNotDone) {
+		out, err = s.e.Do(s.t.Context(), in)
+	}
 	s.say("again: %s: %+v %v", in.Act.On(), out, err)
 	if err != nil {
 		s.wrong("%s again: %v", in.Act.On(), err)
 	}
-	if in.From.Trade.IsZero() {
+	if in.From.Trade.IsZero() && !officialAct(in.Act) {
 		return
 	}
 	if !out.Repeat || s.dump() != before {

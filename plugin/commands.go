@@ -65,6 +65,8 @@ type overview struct {
 	WarningRelays string         `json:"warning_relays,omitempty"`
 	WarningPrices string         `json:"warning_prices,omitempty"`
 	WarningSync   string         `json:"warning_sync,omitempty"`
+	WarningDisk   string         `json:"warning_disk,omitempty"`
+	pageState
 }
 
 const (

@@ -27,6 +27,7 @@ func (h *house) Overview(ctx context.Context) (overview, error) {
 	h.lookAtHolds(ctx, &o)
 	h.lookAtRelays(&o)
 	h.lookAtPrices(&o)
+	o.pageState = h.pageState()
 	return o, h.lookAtStore(&o)
 }
 
@@ -34,7 +35,8 @@ func (h *house) lookAtHolds(ctx context.Context, o *overview) {
 	kind, err := h.escrow.Kind(ctx)
 	o.HoldPlugin = kind.String()
 	ready := h.escrow.Ready()
-	o.Open = ready == nil && err == nil
+	o.WarningDisk = h.disk.Full()
+	o.Open = ready == nil && err == nil && o.WarningDisk == ""
 	switch {
 	case err != nil:
 		o.WarningEscrow = "no escrow can be made: " + err.Error()

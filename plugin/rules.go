@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"math"
+	"net/netip"
 	"net/url"
 	"slices"
 	"strconv"
@@ -11,6 +12,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/mostro-cln/mostro/nostrio"
 	"github.com/mostro-cln/mostro/orders"
 	"github.com/mostro-cln/mostro/plugin/prices"
 )
@@ -152,6 +154,33 @@ func webAddress(field func(*Config) *string) rule {
 	}
 }
 
+// listenAddress is an IP address and a port of this machine. A name would be somebody else's to change, but localhost.
+func listenAddress(field func(*Config) *string) rule {
+	return rule{
+		wants: "an IP address and a port, such as 127.0.0.1:8080 or [::1]:8080",
+		put: func(c *Config, value string) string {
+			if value == "" {
+				return ""
+			}
+			if port, ok := strings.CutPrefix(value, "localhost:"); ok {
+				value = "127.0.0.1:" + port
+			}
+			a, err := netip.ParseAddrPort(value)
+			if err != nil {
+				return quote(value)
+			}
+			*field(c) = a.String()
+			return ""
+		},
+	}
+}
+
+// loopback reports whether an address that listenAddress took is reached from this machine alone.
+func loopback(address string) bool {
+	a, err := netip.ParseAddrPort(address)
+	return err == nil && a.Addr().Unmap().IsLoopback()
+}
+
 func relays(field func(*Config) *[]string) rule {
 	return rule{
 		wants: fmt.Sprintf("1 to %d ws:// or wss:// addresses, separated by commas", maxRelays),
@@ -169,6 +198,26 @@ func relays(field func(*Config) *[]string) rule {
 			}
 			if len(list) < 1 || len(list) > maxRelays {
 				return fmt.Sprintf("%d of them", len(list))
+			}
+			*field(c) = list
+			return ""
+		},
+	}
+}
+
+func pubkeys(field func(*Config) *[]orders.PubKey) rule {
+	return rule{
+		wants: "public keys as npub1… or 64 hex characters, separated by commas",
+		put: func(c *Config, value string) string {
+			var list []orders.PubKey
+			for _, part := range splitList(value) {
+				k, err := nostrio.ParsePubKey(part)
+				if err != nil {
+					return quote(part)
+				}
+				if !slices.Contains(list, k) {
+					list = append(list, k)
+				}
 			}
 			*field(c) = list
 			return ""

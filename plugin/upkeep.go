@@ -11,8 +11,10 @@ import (
 	"github.com/mostro-cln/mostro/plugin/clnio"
 )
 
-// codeFileExists: mostro-backup was given a path that is taken.
-const codeFileExists = 3007
+const (
+	codeFileExists = 3007 // mostro-backup was given a path that is taken
+	codeNoRoom     = 3008 // the disk has no room for the backup
+)
 
 var pathParam = paramKind{"an absolute path", func(token string, isText bool) (string, bool) {
 	return token, isText && filepath.IsAbs(token) && !strings.ContainsRune(token, 0)
@@ -23,6 +25,8 @@ func backupNow(ctx context.Context, m market, a args) (any, error) {
 	switch {
 	case errors.Is(err, os.ErrExist):
 		return nil, clnio.Errorf(codeFileExists, "%s exists: a backup replaces no file", clnio.CleanLine(a.text("path", "")))
+	case errors.Is(err, errNoRoom):
+		return nil, clnio.Errorf(codeNoRoom, "%s", clnio.CleanLine(err.Error()))
 	case err != nil:
 		return nil, fmt.Errorf("back up: %w", err)
 	}

@@ -3,6 +3,7 @@ package scenario
 import (
 	"context"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -14,6 +15,7 @@ import (
 	"time"
 
 	"github.com/mostro-cln/mostro/contrib/relay"
+	"github.com/mostro-cln/mostro/contrib/trader"
 )
 
 // built are the plugins as a user would build them, and those with failpoints.
@@ -29,8 +31,15 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-func binaries(t *testing.T) Binaries { t.Helper(); return built.once(t) }
+func binaries(t *testing.T) Binaries {
+	t.Helper()
+	if raceDetector() {
+		return built.once(t, "-race")
+	}
+	return built.once(t)
+}
 
+// crashBinaries are without the race detector: they are started hundreds of times.
 func crashBinaries(t *testing.T) Binaries {
 	t.Helper()
 	return builtForCrashes.once(t, "-tags=failpoints")
@@ -44,7 +53,7 @@ type build struct {
 	err  error
 }
 
-func (b *build) once(t *testing.T, more ...string) Binaries {
+func (b *build) once(t *testing.T, flags ...string) Binaries {
 	t.Helper()
 	b.made.Do(func() {
 		b.dir, b.err = os.MkdirTemp("", "mostro-bin")
@@ -53,11 +62,8 @@ func (b *build) once(t *testing.T, more ...string) Binaries {
 		}
 		b.bin = BinariesIn(b.dir)
 		for path, pkg := range map[string]string{b.bin.Mostro: "../../plugin", b.bin.Holdinvoice: "../holdinvoice", b.bin.Guard: "../holdinvoice"} {
-			args := append([]string{"build", "-o", path}, more...)
-			if raceDetector() {
-				args = append(args, "-race")
-			}
-			if out, err := exec.Command("go", append(args, pkg)...).CombinedOutput(); err != nil {
+			args := slices.Concat([]string{"build", "-o", path}, flags, []string{pkg})
+			if out, err := exec.Command("go", args...).CombinedOutput(); err != nil {
 				b.err = fmt.Errorf("build %s: %w\n%s", pkg, err, out)
 			}
 		}
@@ -84,6 +90,12 @@ func newWorld(t *testing.T) (*World, *Sim) {
 // newWorldWith has more relays beside the first, which it returns.
 func newWorldWith(t *testing.T, more ...string) (*World, *Sim, *relay.Server) {
 	t.Helper()
+	return newWorldSet(t, nil, more...)
+}
+
+// newWorldSet also sets options of the exchange.
+func newWorldSet(t *testing.T, options map[string]any, more ...string) (*World, *Sim, *relay.Server) {
+	t.Helper()
 	bin := binaries(t)
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()
@@ -104,10 +116,12 @@ func newWorldWith(t *testing.T, more ...string) (*World, *Sim, *relay.Server) {
 		t.Fatal(err)
 	}
 	t.Cleanup(market.Close)
-	sim, err := NewSim(ctx, SimConfig{Dir: dir, Bin: bin, Log: log, Options: map[string]any{
+	all := map[string]any{
 		"mostro-relays": strings.Join(append(more, srv.URL), ","), "mostro-expiration-seconds": fmt.Sprint(WaitingSeconds),
-		"mostro-price-sources": market.Option(),
-	}})
+		"mostro-price-sources": market.Option(), "mostro-admins": AdminKey,
+	}
+	maps.Copy(all, options)
+	sim, err := NewSim(ctx, SimConfig{Dir: dir, Bin: bin, Log: log, Options: all})
 	t.Cleanup(func() {
 		if sim != nil {
 			sim.Close()
@@ -141,7 +155,7 @@ func (w testWriter) Write(b []byte) (int, error) {
 
 func TestStoriesOnTheSimulatedNode(t *testing.T) {
 	w, sim := newWorld(t)
-	for _, s := range Stories {
+	for _, s := range slices.Concat(Stories, Disputes) {
 		t.Run(s.Name, func(t *testing.T) {
 			w.Say = testWriter{t}
 			defer w.Leave()
@@ -154,6 +168,17 @@ func TestStoriesOnTheSimulatedNode(t *testing.T) {
 				t.Error(err)
 			}
 		})
+	}
+}
+
+func TestTheAdminsKeyIsThatOfHisWords(t *testing.T) {
+	c, err := trader.New(trader.Config{Mnemonic: adminWords, Relays: []string{"ws://127.0.0.1:1"}, Mostro: AdminKey})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if got := c.Identity().String(); got != AdminKey {
+		t.Errorf("the admin is %s", got)
 	}
 }
 

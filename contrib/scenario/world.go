@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/mostro-cln/mostro/contrib/trader"
@@ -13,15 +14,18 @@ import (
 	"github.com/mostro-cln/mostro/orders"
 )
 
-// World is an exchange at work: the relays' addresses, the node, and who trades there.
+// World is an exchange at work: the relays' addresses, the node, and who trades there. People can come and trade from
+// any goroutine once it has been started; Say is written to by one at a time.
 type World struct {
 	Node   Node
 	Relays []string
 	Mostro string // the exchange's public key, hex
 	Say    io.Writer
 
-	people []*Person
-	next   int
+	mu        sync.Mutex // guards all below, and Say
+	people    []*Person
+	officials []*trader.Trader
+	next      int
 }
 
 // Start waits until the exchange on the node takes orders, and learns its key.
@@ -41,6 +45,7 @@ type Info struct {
 	Held   orders.Msats   `json:"held_msat"`
 	Outbox int            `json:"outbox"`
 	Orders map[string]int `json:"orders"`
+	Web    string         `json:"web"` // address of the web client
 }
 
 // AwaitOpen waits until the exchange takes orders.
@@ -52,6 +57,17 @@ func (w *World) AwaitOpen(ctx context.Context) (info Info, err error) {
 		return info.Open, nil
 	})
 	return info, err
+}
+
+// AwaitWeb waits until the exchange serves the web client, and returns its address.
+func (w *World) AwaitWeb(ctx context.Context) (url string, err error) {
+	err = until(ctx, "the web client is served", func() (bool, error) {
+		var info Info
+		err := w.Node.Call(ctx, "mostro-info", nil, &info)
+		url = info.Web
+		return url != "", err
+	})
+	return url, err
 }
 
 // Status asks the node for an order's status.
@@ -101,8 +117,9 @@ func until(ctx context.Context, what string, ask func() (bool, error)) error {
 // Person is a trader: a client that knows only relays, and a wallet.
 type Person struct {
 	*trader.Trader
-	Name   string
-	Wallet Wallet
+	Name       string
+	Wallet     Wallet
+	WalletName string // as the node knows it
 
 	w     *World
 	start orders.Msats
@@ -121,24 +138,34 @@ func (w *World) Person(ctx context.Context, name string, sats orders.Sats, way o
 	if err != nil {
 		return nil, fmt.Errorf("%s's client: %w", name, err)
 	}
+	w.mu.Lock()
 	w.next++
-	wallet, err := w.Node.Wallet(ctx, fmt.Sprintf("%s-%d", name, w.next), sats)
+	walletName := fmt.Sprintf("%s-%d", name, w.next)
+	wallet, err := w.Node.Wallet(ctx, walletName, sats)
+	w.mu.Unlock()
 	if err != nil {
 		t.Close()
 		return nil, fmt.Errorf("%s's wallet: %w", name, err)
 	}
-	p := &Person{Trader: t, Name: name, Wallet: wallet, w: w}
+	p := &Person{Trader: t, Name: name, Wallet: wallet, WalletName: walletName, w: w}
+	w.mu.Lock()
 	w.people = append(w.people, p)
+	w.mu.Unlock()
 	p.start, err = p.total(ctx)
 	return p, err
 }
 
 // Leave ends the clients that have been made so far.
 func (w *World) Leave() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	for _, p := range w.people {
 		p.Close()
 	}
-	w.people = nil
+	for _, t := range w.officials {
+		t.Close()
+	}
+	w.people, w.officials = nil, nil
 }
 
 func (p *Person) total(ctx context.Context) (orders.Msats, error) {
@@ -164,6 +191,8 @@ func (p *Person) Gains(ctx context.Context, want orders.Msats) error {
 
 // say tells who did what, for a person who watches.
 func (w *World) say(who, format string, args ...any) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	fmt.Fprintf(w.Say, "  %-8s %s\n", who, fmt.Sprintf(format, args...))
 }
 

@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/mostro-cln/mostro/orders/failpoint"
 	"github.com/mostro-cln/mostro/plugin/clnio"
 )
 
@@ -61,6 +62,7 @@ type Holder struct {
 	quiet   bool          // no notifications: the guard has no topic of its own
 	late    bool          // loaded into a running node: whatever was held before is gone
 	about   string        // our version
+	decide  func(Invoice, offer, situation) verdict
 
 	jobs  jobs
 	begin func() // makes the jobs, once
@@ -112,6 +114,7 @@ func newHolder(c Config) *Holder {
 	h := &Holder{
 		log: c.Log, node: c.Node, out: c.Out, vault: c.Vault, clock: c.Clock, limits: c.Limits,
 		late: c.Late, about: c.Version, keepFor: c.Keep,
+		decide:    decide,
 		seal:      &seal{node: c.Node, clock: c.Clock},
 		begun:     c.Clock.Now(),
 		since:     c.Clock.Elapsed(),
@@ -227,12 +230,14 @@ func (h *Holder) save(c *contract, next Invoice) error {
 	if next.State.Final() && next.EndedAt == 0 {
 		next.EndedAt = h.clock.Now().Unix()
 	}
+	failpoint.Hit("before", "commit", string(next.State))
 	stored, err := h.vault.Put(next)
 	if err != nil {
 		c.doubt = true
 		h.log.Error("invoice cannot be stored", "hash", c.hash, "state", next.State, "err", err)
 		return err
 	}
+	failpoint.Hit("after", "commit", string(next.State))
 	c.inv = stored
 	if stored.FirstAt != first {
 		c.partsAt = h.clock.Elapsed()
