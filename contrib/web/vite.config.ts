@@ -29,14 +29,15 @@ function serviceWorker(): Plugin {
   }
 }
 
-const names = { entryFileNames: '[name]-[hash].js', chunkFileNames: '[name]-[hash].js', assetFileNames: '[name]-[hash][extname]' }
+const names = { entryFileNames: 'assets/[name]-[hash].js', chunkFileNames: 'assets/[name]-[hash].js', assetFileNames: 'assets/[name]-[hash][extname]' }
 
 export default defineConfig({
   base: './',
+  experimental: { renderBuiltUrl: (file, { hostType }) => (hostType === 'js' ? { runtime: `new URL(${JSON.stringify(file)}, document.baseURI).href` } : { relative: true }) },
   plugins: [classicScript(), serviceWorker()],
   build: {
-    target: 'es2022', assetsDir: '', modulePreload: false, assetsInlineLimit: 0, cssCodeSplit: false, reportCompressedSize: false,
-    // A classic script has no import.meta; workers lie beside the page.
+    target: 'es2022', modulePreload: false, assetsInlineLimit: 0, cssCodeSplit: false, reportCompressedSize: false,
+    // A classic script has no import.meta; workers are found from the page.
     rollupOptions: { output: { ...names, format: 'iife', name: 'mostro' }, transform: { define: { 'import.meta.url': 'document.baseURI' } } },
   },
   worker: { format: 'iife', rollupOptions: { output: names } },

@@ -1,10 +1,11 @@
 import { execFileSync } from 'node:child_process'
 import { readdirSync, writeFileSync } from 'node:fs'
-import { expect, test } from './world'
+import { expect, test, World } from './world'
 
 // What is measured is printed and kept, not judged: machines differ. The sizes are judged.
-test('figures of an order book with 5,000 offers', async ({ browser, world }) => {
-  await world.tell('fill', { count: 5000 })
+test('figures of an order book with 5,000 offers', async ({ browser }) => {
+  const world = await World.start()
+  await world.tell('seed', { count: 5000 })
   const context = await browser.newContext({ viewport: { width: 390, height: 844 } })
   const page = await context.newPage()
   await page.addInitScript(() => {
@@ -31,8 +32,8 @@ test('figures of an order book with 5,000 offers', async ({ browser, world }) =>
   const heap = metrics.find((m) => m.name === 'JSHeapUsedSize')!.value
   const longTasks = await page.evaluate(() => (window as unknown as { longTasks: number[] }).longTasks)
   const rows = await page.locator('.offer').count()
-  const gzip = (f: string): number => execFileSync('gzip', ['-9c', 'dist/' + f]).length
-  const sizes = Object.fromEntries(readdirSync('dist').filter((f) => /\.(js|css|html)$/.test(f)).map((f) => [f, gzip(f)]))
+  const gzip = (f: string): number => execFileSync('gzip', ['-9c', 'dist/assets/' + f]).length
+  const sizes = Object.fromEntries(readdirSync('dist/assets').filter((f) => /\.(js|css)$/.test(f)).map((f) => [f, gzip(f)]))
   const first = Object.entries(sizes).filter(([f]) => f.startsWith('index') || f.startsWith('style')).reduce((n, [, s]) => n + s, 0)
   const figures = { firstOffers, interactive, all, checked, heapMB: Math.round(heap / 2 ** 20), longTasks, rows, gzip: sizes, firstScreenGzip: first }
   writeFileSync('test-results/figures.json', JSON.stringify(figures, null, 2))
@@ -40,4 +41,5 @@ test('figures of an order book with 5,000 offers', async ({ browser, world }) =>
   expect(first).toBeLessThan(250_000)
   expect(rows).toBeLessThan(60)
   await context.close()
+  await world.stop()
 })

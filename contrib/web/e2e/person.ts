@@ -172,6 +172,7 @@ export class Person {
   }
 
   async screenshot(name: string): Promise<void> {
+    await this.page.evaluate(() => scrollTo(0, 0))
     await this.page.screenshot({ path: `${shots}/${name}.png`, fullPage: (this.page.viewportSize()?.width ?? 0) > 700 ? true : false })
   }
 

@@ -1,4 +1,4 @@
-import { expect, test } from './world'
+import { expect, purse, test } from './world'
 
 for (const way of [1, 2] as const) {
   test.describe(`by transport ${way}`, () => {
@@ -15,7 +15,7 @@ for (const way of [1, 2] as const) {
       await seller.status('fiat-sent')
       await seller.release()
       await Promise.all([seller.status('success'), buyer.status('success')])
-      expect((await world.balance(buyer.wallet)).sats).toBe(5_019_600)
+      expect((await world.balance(buyer.wallet)).sats).toBe(purse + 19_600)
     })
 
     test('a range order, whose rest is a new one under a new key', async ({ person, world }) => {
@@ -60,10 +60,42 @@ for (const way of [1, 2] as const) {
       await buyer.button('Agree and cancel').click()
       await buyer.page.getByRole('dialog').getByRole('button', { name: 'Agree and cancel' }).click()
       await Promise.all([seller.status('cooperatively-canceled'), buyer.status('cooperatively-canceled')])
-      expect(await world.balance(seller.wallet)).toEqual({ sats: 5_000_000, locked: 0 })
+      expect(await world.balance(seller.wallet)).toEqual({ sats: purse, locked: 0 })
     })
   })
 }
+
+test('disputes that an admin settles for the buyer, and cancels for the seller', async ({ person, world }) => {
+  for (const verdict of ['settle', 'cancel'] as const) {
+    const seller = await person('seller')
+    const buyer = await person('buyer', { phone: true })
+    const id = await seller.makeOrder({ kind: 'sell', sats: 10000, fiat: 10 })
+    await buyer.take(id)
+    await buyer.giveInvoice()
+    await seller.payHold()
+    await buyer.status('active')
+    await buyer.fiatSent()
+    await buyer.button('Open a dispute').click()
+    await buyer.button('Open the dispute').click()
+    await Promise.all([seller.status('dispute'), buyer.status('dispute')])
+    await world.tell('dispute', { do: 'take' })
+    await expect(buyer.page.getByText('A solver has taken the case')).toBeVisible()
+    await buyer.page.getByRole('radio', { name: 'Solver' }).check({ force: true })
+    await buyer.say('I have the receipt of the bank')
+    await buyer.screenshot(`phone-dispute-${verdict}`)
+    await buyer.axe()
+    await buyer.reload()
+    await buyer.status('dispute')
+    await world.tell('dispute', { do: verdict, order_id: id })
+    if (verdict === 'settle') {
+      await Promise.all([seller.status('success'), buyer.status('success')])
+      expect((await world.balance(buyer.wallet)).sats).toBe(purse + 10_000)
+    } else {
+      await Promise.all([seller.status('canceled-by-admin'), buyer.status('canceled-by-admin')])
+      expect(await world.balance(seller.wallet)).toEqual({ sats: purse, locked: 0 })
+    }
+  }
+})
 
 test('relays that go away in the middle of a trade, one and then both', async ({ person, world }) => {
   const seller = await person('seller')
@@ -82,10 +114,10 @@ test('relays that go away in the middle of a trade, one and then both', async ({
   await world.relay(1, true)
   await buyer.status('fiat-sent')
   await seller.status('fiat-sent')
-  await world.tell('faults', { faults: { duplicate: true, delay_ms: 400 } })
+  await world.faults({ duplicate: true, delay_ms: 400 })
   await seller.release()
   await Promise.all([seller.status('success'), buyer.status('success')])
-  await world.tell('faults', {})
+  await world.faults({})
 })
 
 test('two tabs of one trader see the same and use no key twice', async ({ person, world }) => {
@@ -139,7 +171,7 @@ test('trades come back on another device from the twelve words, and go on', asyn
   await other.page.getByText('You have no keys yet').or(other.page.getByRole('heading', { name: 'Offers' })).first().waitFor()
   await other.go('trades')
   await other.page.getByRole('radio', { name: 'I have twelve words' }).check({ force: true })
-  await other.page.getByLabel('Twelve words').fill(words)
+  await other.page.getByRole('textbox', { name: 'Twelve words' }).fill(words)
   await other.page.getByLabel('Passphrase', { exact: true }).fill('another passphrase')
   await other.page.getByLabel('Passphrase again').fill('another passphrase')
   await other.button('Encrypt and save').click()
@@ -166,7 +198,7 @@ test('a backup file brings everything to another browser, and the passphrase gua
   await seller.page.getByRole('heading', { name: 'Offers', includeHidden: true }).waitFor()
   await seller.go('trades')
   await seller.page.getByRole('radio', { name: 'I have a backup file' }).check({ force: true })
-  await seller.page.getByLabel('Backup file').setInputFiles(path)
+  await seller.page.locator('input[type=file]').setInputFiles(path)
   await seller.page.getByLabel('Passphrase').fill('not the one')
   await seller.button('Encrypt and save').click()
   await expect(seller.page.getByText('That is not the passphrase.')).toBeVisible()

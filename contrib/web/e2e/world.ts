@@ -6,24 +6,38 @@ import { fileURLToPath } from 'node:url'
 import { test as base, expect } from '@playwright/test'
 import { Person } from './person'
 
-export interface Addresses {
-  page: string
+interface Exchange {
+  pubkey: string
+  web: string
+  name: string
+}
+
+interface About {
   control: string
   relays: string[]
-  mostro: string
+  exchanges: Exchange[]
+  solvers: { npub: string; nsec: string; pubkey: string }[]
 }
 
 const repo = fileURLToPath(new URL('../../..', import.meta.url))
 
+/** What each wallet has at its beginning. */
+export const purse = 1_000_000
+
 export class World {
+  readonly at: { page: string; control: string; relays: string[]; mostro: string }
+
   private constructor(
-    readonly at: Addresses,
+    readonly about: About,
     private readonly child: ChildProcess,
-  ) {}
+  ) {
+    const [first] = about.exchanges
+    this.at = { page: first!.web.replace(/\/*$/, '/'), control: about.control, relays: about.relays, mostro: first!.pubkey }
+  }
 
   static async start(...args: string[]): Promise<World> {
     const bin = repo + '/bin'
-    const child = spawn(bin + '/webworld', ['-bin', bin, ...args], { stdio: ['pipe', 'pipe', 'inherit'] })
+    const child = spawn(bin + '/webworld', ['-bin', bin, '-relays', '2', '-option', 'mostro-info-interval-seconds=10', ...args], { stdio: ['pipe', 'pipe', 'inherit'] })
     const line = await new Promise<string>((resolve, reject) => {
       let text = ''
       child.stdout!.on('data', (d: Buffer) => {
@@ -33,7 +47,7 @@ export class World {
       child.on('error', reject)
       child.on('exit', (code) => reject(new Error(`webworld ended with ${code}`)))
     })
-    return new World(JSON.parse(line) as Addresses, child)
+    return new World(JSON.parse(line) as About, child)
   }
 
   async stop(): Promise<void> {
@@ -44,15 +58,22 @@ export class World {
 
   async tell<T = object>(command: string, body: object = {}): Promise<T> {
     const res = await fetch(`${this.at.control}/${command}`, { method: 'POST', body: JSON.stringify(body) })
-    if (!res.ok) throw new Error(await res.text())
+    if (!res.ok) throw new Error(`${command}: ${await res.text()}`)
     return (await res.json()) as T
   }
 
   invoice = async (wallet: string, sats: number): Promise<string> => (await this.tell<{ bolt11: string }>('invoice', { wallet, sats })).bolt11
   pay = (wallet: string, bolt11: string): Promise<object> => this.tell('pay', { wallet, bolt11 })
-  balance = (wallet: string): Promise<{ sats: number; locked: number }> => this.tell('balance', { wallet })
-  status = async (order: string): Promise<string> => (await this.tell<{ status: string }>('status', { order })).status
-  relay = (relay: number, up: boolean): Promise<object> => this.tell('relay', { relay, up })
+  async balance(wallet: string): Promise<{ sats: number; locked: number }> {
+    const { wallets } = await this.tell<{ wallets: { wallet: string; available_msat: number; locked_msat: number }[] }>('wallets', { wallet })
+    const mine = wallets.find((w) => w.wallet === wallet)!
+    return { sats: Math.floor(mine.available_msat / 1000), locked: Math.floor(mine.locked_msat / 1000) }
+  }
+  status = async (order: string): Promise<string> => (await this.tell<{ status: string }>('order', { order_id: order })).status
+  relay = (relay: number, up: boolean): Promise<object> => this.tell('relay', { relay, do: up ? 'start' : 'stop' })
+  async faults(f: object): Promise<void> {
+    for (const relay of this.at.relays.keys()) await this.tell('faults', { relay, ...f })
+  }
 }
 
 interface Fixtures {

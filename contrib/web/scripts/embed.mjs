@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto'
 import { cpSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 
-const target = '../../plugin/webpage'
+const target = '../../plugin/webpage/dist'
 
 /** All files that the build reads, in one order. */
 export function sources() {
@@ -25,4 +25,4 @@ for (const f of sources()) hash.update(f + '\0').update(readFileSync(f)).update(
 
 rmSync(target, { recursive: true, force: true })
 cpSync('dist', target, { recursive: true })
-writeFileSync(join(target, 'sources.sha256'), hash.digest('hex') + '\n')
+writeFileSync(join(target, 'sources.txt'), hash.digest('hex') + '\n')

@@ -13,7 +13,7 @@ self.addEventListener('activate', (e) => {
 
 self.addEventListener('fetch', (e) => {
   const url = new URL(e.request.url)
-  if (e.request.method !== 'GET' || url.origin !== location.origin || url.pathname.endsWith('/mostro.json')) return
+  if (e.request.method !== 'GET' || url.origin !== location.origin || url.pathname.endsWith('/server.json')) return
   if (e.request.mode === 'navigate') {
     // The newest page if there is a network, or else the one we have.
     e.respondWith(fetch(e.request).catch(() => caches.match('./', { ignoreSearch: true })))

@@ -109,6 +109,18 @@ describe('a seller who makes a sell order', () => {
   })
 })
 
+describe('a buyer who makes a buy order', () => {
+  it('is asked for the invoice after the payment, also when all was written in one second', () => {
+    const over: Partial<TradeRecord> = { kind: 'buy', maker: true, sent: [] }
+    const at = t0 + 5
+    const paid = [letter('new-order', order({ kind: 'buy' }), at), letter('waiting-seller-to-pay', 'null', at)]
+    expect(view(paid, over).status).toBe('waiting-payment')
+    const asked = [letter('add-invoice', order({ kind: 'buy', status: 'waiting-buyer-invoice', amount: 9970 }), at), ...paid]
+    expect(view(asked, over)).toMatchObject({ status: 'waiting-buyer-invoice', needs: ['give-invoice'], gets: 9970, then: 'cancel' })
+    expect(view([letter('hold-invoice-payment-accepted', order({ kind: 'buy', status: 'active', ...peers }), at), ...asked], over).status).toBe('active')
+  })
+})
+
 describe('what goes wrong', () => {
   it('a refused take is over, with its reason', () => {
     const v = view([letter('cant-do', '{"cant_do":"pending_order_exists"}', t0 + 1, 1)])

@@ -25,8 +25,8 @@ const defaults: Settings = {
 
 /** Relays that whoever hosts this page, or a link to it, has named. They are used beside the user's. */
 interface Hosted {
+  pubkey?: unknown
   relays?: unknown
-  servers?: unknown
 }
 
 export const isRelay = (s: string): boolean => {
@@ -35,7 +35,7 @@ export const isRelay = (s: string): boolean => {
   return u.protocol === 'wss:' || (u.protocol === 'ws:' && (isLocal(u.hostname) || u.hostname.endsWith('.onion')))
 }
 
-export const isLocal = (host: string): boolean => host === 'localhost' || host === '[::1]' || /^127\./.test(host)
+const isLocal = (host: string): boolean => host === 'localhost' || host === '[::1]' || /^127\./.test(host)
 
 function stored(): Partial<Settings> {
   try {
@@ -71,10 +71,10 @@ export async function meetHost(): Promise<void> {
   let named: Hosted = { relays: q.getAll('relay') }
   if (location.protocol.startsWith('http')) {
     try {
-      const res = await fetch('mostro.json', { cache: 'no-store' })
+      const res = await fetch('server.json', { cache: 'no-cache' })
       if (res.ok && res.headers.get('content-type')?.includes('json')) {
         const v = (await res.json()) as Hosted
-        if (Array.isArray(v.servers) && isPubKey(v.servers[0])) host.value = v.servers[0]
+        if (isPubKey(v.pubkey)) host.value = v.pubkey
         named = { relays: [...strings(v.relays, []), ...strings(named.relays, [])] }
       }
     } catch {

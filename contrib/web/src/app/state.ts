@@ -1,6 +1,6 @@
 // The page's one state: relays, the market, and the trader once the wallet is open.
 
-import { computed, signal } from '@preact/signals'
+import { batch, computed, signal } from '@preact/signals'
 import { tOr, t } from '../i18n'
 import type { Rates, ServerInfo } from '../lib/book'
 import { now } from '../lib/event'
@@ -33,7 +33,7 @@ function slow(bump: () => void, ms: number): () => void {
   }
 }
 
-const touchMarket = slow(() => marketTurn.value++, 120)
+const touchMarket = slow(() => marketTurn.value++, 250)
 const touchTrades = slow(() => tradeTurn.value++, 16)
 
 export const pool = new Pool(touchMarket)
@@ -76,9 +76,10 @@ export function offer(server: string, id: string): Listed | undefined {
 // ---- wallet
 
 async function opened(t: Trader): Promise<void> {
-  trader.value?.close()
-  trader.value = t
-  walletState.value = 'open'
+  batch(() => {
+    trader.value = t
+    walletState.value = 'open'
+  })
   touchTrades()
 }
 
@@ -97,17 +98,20 @@ export async function openBackup(file: string, pass: string): Promise<void> {
   await opened(await Trader.resume(await Vault.import(file, pass), world))
 }
 
-export function lock(): void {
-  trader.value?.close()
-  trader.value = undefined
+export function lock(to: WalletState = 'locked'): void {
+  const t = trader.value
+  nwc?.wallet.close()
   nwc = undefined
-  walletState.value = 'locked'
+  batch(() => {
+    walletState.value = to
+    trader.value = undefined
+  })
+  t?.close()
 }
 
 /** Deletes all that this device knows, and starts from nothing. */
 export async function wipe(): Promise<void> {
-  trader.value?.close()
-  trader.value = undefined
+  lock('looking')
   await Vault.wipe()
   localStorage.clear()
   sessionStorage.clear()

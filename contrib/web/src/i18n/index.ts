@@ -58,12 +58,15 @@ export function tOr(key: string, other: Key, values: Values = {}): string {
   return t((key in en ? key : other) as Key, values)
 }
 
+/** The user's own habits in writing numbers and dates, if they are of the language that is spoken. */
+const locale = (): string => navigator.languages?.find((l) => l.slice(0, 2) === language.value) ?? language.value
+
 const formats = new Map<string, Intl.NumberFormat>()
 
 function format(o: Intl.NumberFormatOptions): Intl.NumberFormat {
   const key = language.value + JSON.stringify(o)
   let f = formats.get(key)
-  if (!f) formats.set(key, (f = new Intl.NumberFormat(language.value, o)))
+  if (!f) formats.set(key, (f = new Intl.NumberFormat(locale(), o)))
   return f
 }
 
@@ -81,7 +84,7 @@ export const fiatRange = (o: { fiat: number; min: number; max: number; currency:
 export function when(at: number): string {
   const d = new Date(at * 1000)
   const today = new Date().toDateString() === d.toDateString()
-  return new Intl.DateTimeFormat(language.value, today ? { timeStyle: 'short' } : { dateStyle: 'medium', timeStyle: 'short' }).format(d)
+  return new Intl.DateTimeFormat(locale(), today ? { timeStyle: 'short' } : { dateStyle: 'medium', timeStyle: 'short' }).format(d)
 }
 
 /** A length of time in its greatest unit, or two. */

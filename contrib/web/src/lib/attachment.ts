@@ -55,8 +55,7 @@ function fileURL(v: unknown): string | undefined {
   if (typeof v !== 'string') return undefined
   const url = URL.parse(v.replace(/^blossom:\/\//, 'https://'))
   if (!url || url.username || url.password) return undefined
-  const local = url.hostname === '127.0.0.1' || url.hostname === 'localhost'
-  return url.protocol === 'https:' || (url.protocol === 'http:' && local) ? url.href : undefined
+  return url.protocol === 'https:' ? url.href : undefined
 }
 
 /** The picture types that are shown; anything else is offered as a file. SVG is not among them: it can hold script. */

@@ -36,6 +36,8 @@ export class Market {
   readonly loaded = new Set<string>()
   #seen = new Set<string>()
   #queue: Event[] = []
+  /** offers that are shown and not checked yet, by event */
+  #proposed = new Map<string, string>()
   #checking = false
   #lastEvent = now()
 
@@ -127,7 +129,10 @@ export class Market {
     const key = `${o.server}:${o.id}`
     const old = this.offers.get(key)
     if (old && !replaces(e, old.raw)) return false
-    if (!old && this.offers.size < maxOffers) this.offers.set(key, { ...o, sure: false, raw: e })
+    if (!old && this.offers.size < maxOffers) {
+      this.offers.set(key, { ...o, sure: false, raw: e })
+      this.#proposed.set(e.id, key)
+    }
     return true
   }
 
@@ -152,6 +157,12 @@ export class Market {
       const d = ok ? readDispute(e) : undefined
       const old = d && this.disputes.get(d.id)
       if (d && (!old || old.at < d.at)) this.disputes.set(d.id, d)
+      return
+    }
+    const shown = this.#proposed.get(e.id)
+    this.#proposed.delete(e.id)
+    if (ok && shown && this.offers.get(shown)?.event === e.id) {
+      this.offers.set(shown, { ...this.offers.get(shown)!, sure: true })
       return
     }
     const o = readOffer(e)

@@ -136,6 +136,9 @@ const order = [
 ]
 const rank = (a: string): number => (order.includes(a) ? order.indexOf(a) : order.length)
 
+/** On a buy order the invoice is asked for after the payment: these two come later than on a sell order. */
+const laterOnBuy = ['add-invoice', 'waiting-buyer-invoice']
+
 const finals: TradeStatus[] = ['refused', 'success', 'canceled', 'cooperatively-canceled', 'canceled-by-admin', 'expired', 'lost']
 export const isFinal = (s: TradeStatus): boolean => finals.includes(s)
 
@@ -162,10 +165,13 @@ function readLetter(l: SavedLetter): Read | undefined {
   return m ? { ...l, m } : undefined
 }
 
-function inOrder(letters: SavedLetter[]): Read[] {
+function inOrder(letters: SavedLetter[], kind: Kind): Read[] {
   const read = letters.map(readLetter).filter((l) => l !== undefined)
   const firstOpen = Math.min(...read.filter((l) => l.m.action === 'new-order').map((l) => l.at))
-  const key = (l: Read): number => (l.m.action === 'new-order' && l.at > firstOpen ? order.length - 0.5 : rank(l.m.action))
+  const key = ({ at, m: { action } }: Read): number => {
+    if (action === 'new-order' && at > firstOpen) return order.length - 0.5
+    return kind === 'buy' && laterOnBuy.includes(action) ? rank('waiting-seller-to-pay') + 0.5 : rank(action)
+  }
   return read.sort((a, b) => a.at - b.at || key(a) - key(b) || (a.event < b.event ? -1 : 1))
 }
 
@@ -193,7 +199,7 @@ export function viewTrade(record: TradeRecord, at: number, rates?: Map<string, n
     mayRate: false, lastAt: record.createdAt, live: true, ...(record.rated ? { rated: record.rated } : {}),
   }
   const since = { at: record.createdAt } // when the present status began
-  const letters = inOrder(record.letters)
+  const letters = inOrder(record.letters, record.kind)
   let restored = record.restored
   for (const l of letters) {
     if (restored && l.at > restored.at) {

@@ -65,7 +65,7 @@ function Card({ s, full }: { s: Server; full: boolean }): JSX.Element {
       <header>
         {!full && <h2>{serverName(info.pubkey)}</h2>}
         <span class={`state ${alive ? 'up' : 'down'}`}>{t(alive ? 'servers.alive' : 'servers.silent')}</span>
-        {host.value === info.pubkey && <Icon name="check" label={t('app.name')} />}
+        {host.value === info.pubkey && <span class="badge">{t('servers.host')}</span>}
         {hidden && <span class="badge">{t('servers.hidden')}</span>}
       </header>
       <dl class="sum">{rows.map(([k, v]) => <div key={k}><dt>{k}</dt><dd>{v}</dd></div>)}</dl>

@@ -4,7 +4,7 @@ import type { ComponentChildren, JSX } from 'preact'
 import { useState } from 'preact/hooks'
 import { npubEncode } from 'nostr-tools/nip19'
 import { lock, market, marketTurn, pool, serverName, trader, tradeTurn, walletState, wipe } from '../app/state'
-import { change, isLocal, isRelay, settings } from '../app/settings'
+import { change, isRelay, settings } from '../app/settings'
 import { readDestination } from '../lib/money'
 import { readConnection } from '../lib/nwc'
 import { languages, t, type Language } from '../i18n'
@@ -97,7 +97,7 @@ function FileServers(): JSX.Element {
   const list = settings.value.blossom
   const add = (): void => {
     const u = URL.parse(typed.trim())
-    if (!u || (u.protocol !== 'https:' && !(u.protocol === 'http:' && isLocal(u.hostname)))) return setBad(true)
+    if (!u || u.protocol !== 'https:') return setBad(true)
     change({ blossom: [u.origin, ...list.filter((x) => x !== u.origin)].slice(0, 10) })
     setTyped('')
   }
@@ -142,7 +142,7 @@ function Keys(): JSX.Element {
       <div class="buttons">
         <Do class="quiet" run={show}>{t('set.words.show')}</Do>
         <Do class="quiet" run={save}>{t('set.export')}</Do>
-        <button type="button" class="quiet" onClick={lock}>{t('set.lock')}</button>
+        <button type="button" class="quiet" onClick={() => lock()}>{t('set.lock')}</button>
       </div>
       <p class="hint">{t('set.export.say')}</p>
       {words && <ol class="words">{tr.account.mnemonic.split(' ').map((w) => <li key={w}>{w}</li>)}</ol>}
