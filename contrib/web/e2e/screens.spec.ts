@@ -115,6 +115,7 @@ for (const phone of [false, true]) {
 
 test('first keys, and a sell trade with the keyboard alone to the offer', async ({ browser, world }) => {
   const page = await (await browser.newContext({ viewport: { width: 390, height: 844 } })).newPage()
+  await world.tell('partner', { do: 'make', kind: 'sell', sats: 10000, fiat: 'EUR', fiat_amount: 10 })
   await page.goto(`${world.at.page}#/trades`)
   await page.getByRole('heading', { name: 'First, your keys' }).waitFor()
   await page.screenshot({ path: 'test-results/screenshots/phone-first-keys.png', fullPage: true })

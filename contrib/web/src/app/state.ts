@@ -115,10 +115,10 @@ export async function wipe(): Promise<void> {
   await Vault.wipe()
   localStorage.clear()
   sessionStorage.clear()
-  new BroadcastChannel('mostro').postMessage({ wiped: true })
   for (const name of (await globalThis.caches?.keys().catch(() => [])) ?? []) await caches.delete(name)
   for (const r of (await navigator.serviceWorker?.getRegistrations().catch(() => [])) ?? []) await r.unregister()
   location.hash = ''
+  new BroadcastChannel('mostro').postMessage({ wiped: true }) // other tabs
   location.reload()
 }
 

@@ -167,6 +167,8 @@ export const en = {
   'trade.notfound': 'There is no such trade on this device.',
   'trade.forget': 'Remove from this device',
   'trade.forget.ask': 'Its messages are deleted here. The trade itself is not changed.',
+  'trade.refresh': 'Ask the server how it stands',
+  'trade.refreshed': 'The server has told its state.',
   'trade.rest': 'The rest of this order is a new one.',
   'trade.unanswered': 'The server has not answered “{{action}}” yet.',
   'trade.unsent': 'No relay took “{{action}}”: {{why}}.',
@@ -310,7 +312,7 @@ export const en = {
   'chat.solvernote': 'The solver sees this chat only. He will never ask for your words or your passphrase.',
 
   'ev.new-order': 'The order is in the book',
-  'ev.pay-invoice': 'A taker came. The invoice to lock the sats is here',
+  'ev.pay-invoice': 'The invoice to lock the sats is here',
   'ev.pay-bond-invoice': 'The server asks for a bond',
   'ev.add-invoice': 'The server asks where the sats shall go',
   'ev.waiting-seller-to-pay': 'The seller is asked to lock the sats',

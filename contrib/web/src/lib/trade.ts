@@ -222,7 +222,10 @@ export function viewTrade(record: TradeRecord, at: number, rates?: Map<string, n
 
 /** The server's own word on the status, between older and newer messages. */
 function restore(v: TradeView, r: NonNullable<TradeRecord['restored']>, since: { at: number }): void {
-  setStatus(v, statusFrom(r.status), r.at, since)
+  const s = statusFrom(r.status)
+  const known = v.status !== 'sending'
+  // A word that we don't know does not take away what we do; to a seller a trade is done when he has released.
+  if (!(known && s === 'unknown') && !(v.status === 'success' && s === 'settled')) setStatus(v, s, r.at, since)
   if (r.dispute) v.disputeID = r.dispute
   if (r.solver) v.solver = r.solver
   if (r.peer) v.peer = r.peer

@@ -366,10 +366,9 @@ export class Trader {
   // ---- asking with the identity
 
   /**
-   * Asks a server something with the identity key and waits for the answer. Undefined if none came in time.
+   * Asks a server something, with the identity key if no other is given, and waits for the answer. Undefined if none came in time.
    */
-  async #ask(server: string, build: (a: Asking) => Message, wanted: string[]): Promise<Received | undefined> {
-    const key = this.ring.identity
+  async #ask(server: string, build: (a: Asking) => Message, wanted: string[], key = this.ring.identity): Promise<Received | undefined> {
     const request = newRequestID()
     const from = now()
     return new Promise((resolve) => {
@@ -424,6 +423,22 @@ export class Trader {
     }
     this.listen()
     return count
+  }
+
+  /** Asks the server where a trade stands: something may have got lost on the way. False if it does not say. */
+  async refresh(index: number): Promise<boolean> {
+    const r = this.trades.get(index)!
+    if (!r.order) return false
+    const key = r.private ? this.ring.key(index) : this.ring.identity
+    const m = await this.#ask(r.server, (a) => requests.orders(a, [r.order!]), ['orders'], key)
+    const o = m?.payload && 'orders' in m.payload ? m.payload.orders.find((x) => x.id === r.order) : undefined
+    if (!o?.status) return false
+    const peer = r.side === 'seller' ? o.buyer_trade_pubkey : o.seller_trade_pubkey
+    await this.#update(index, (t) => {
+      t.restored = { ...t.restored, status: o.status!, at: now(), ...(peer ? { peer } : {}) }
+    })
+    this.listen()
+    return true
   }
 
   async #skipTo(next: number): Promise<void> {
@@ -521,7 +536,7 @@ export class Trader {
       const c = old ?? { index, lines: [], cursor: 0, read: 0 }
       fresh = !c.lines.some((l) => l.id === line.id)
       if (!fresh) return c
-      const lines = [...c.lines, line].sort((a, b) => a.at - b.at || (a.id < b.id ? -1 : 1)).slice(-maxLines)
+      const lines = [...c.lines, line].sort((a, b) => a.at - b.at).slice(-maxLines) // of one second: as they came
       return { ...c, lines, cursor: Math.max(c.cursor, Math.min(line.at, now())) }
     })
     this.chats.set(index, c)

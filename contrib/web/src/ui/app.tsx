@@ -67,7 +67,7 @@ export function App(): JSX.Element {
     <>
       <a class="skip" href="#main" onClick={(e) => (e.preventDefault(), document.getElementById('main')?.focus())}>{t('app.skip')}</a>
       <header class="top">
-        <a class="brand" href="#/"><svg viewBox="0 0 32 32" aria-hidden="true"><rect width="32" height="32" rx="9" /><path d="M8 22V11l8 7 8-7v11" /></svg><span>{t('app.name')}</span></a>
+        <a class="brand" href="#/" aria-label={t('app.name')}><svg viewBox="0 0 32 32" aria-hidden="true"><rect width="32" height="32" rx="9" /><path d="M8 22V11l8 7 8-7v11" /></svg><span>{t('app.name')}</span></a>
         <Nav />
         <RelayState />
       </header>

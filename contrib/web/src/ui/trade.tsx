@@ -337,6 +337,7 @@ function Timeline({ v }: { v: TradeView }): JSX.Element {
 
 function Details({ v }: { v: TradeView }): JSX.Element {
   const { record: r, terms } = v
+  const [told, setTold] = useState<boolean>()
   return (
     <details class="card">
       <summary>{t('trade.details')}</summary>
@@ -354,6 +355,12 @@ function Details({ v }: { v: TradeView }): JSX.Element {
         <div><dt>{t('trade.key')}</dt><dd>{r.index}</dd></div>
         <div><dt>{t('trade.privacy')}</dt><dd>{t(r.private ? 'wallet.mode.private' : 'wallet.mode.reputation')}</dd></div>
       </dl>
+      {r.order && v.live && (
+        <>
+          <Do class="quiet" run={async () => setTold(await trader.value!.refresh(r.index))}>{t('trade.refresh')}</Do>
+          {told !== undefined && <p class="hint" role="status">{t(told ? 'trade.refreshed' : 'set.restore.none')}</p>}
+        </>
+      )}
     </details>
   )
 }
