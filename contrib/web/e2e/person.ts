@@ -16,6 +16,8 @@ export class Person {
   /** what the page tried to reach beside the relays and its own host, and what the browser blocked or complained of */
   readonly trespasses: string[] = []
   readonly wallet: string
+  /** hosts that the user himself sends something to */
+  readonly chosen = new Set<string>()
 
   private constructor(
     readonly name: string,
@@ -43,7 +45,7 @@ export class Person {
     const allowed = [this.world.at.page, ...this.world.at.relays].map((u) => new URL(u).host)
     const look = (url: string): void => {
       const u = new URL(url)
-      if (!['blob:', 'data:'].includes(u.protocol) && !allowed.includes(u.host)) this.trespasses.push(url)
+      if (!['blob:', 'data:'].includes(u.protocol) && !allowed.includes(u.host) && !this.chosen.has(u.host)) this.trespasses.push(url)
     }
     page.on('request', (r) => look(r.url()))
     page.on('websocket', (w) => look(w.url()))
@@ -92,10 +94,11 @@ export class Person {
   }
 
   /** Publishes an order and returns its id. */
-  async makeOrder(o: { kind: 'buy' | 'sell'; sats?: number; fiat?: number; range?: [number, number]; premium?: number; method?: string }): Promise<string> {
+  async makeOrder(o: { kind: 'buy' | 'sell'; sats?: number; fiat?: number; range?: [number, number]; premium?: number; method?: string; server?: string }): Promise<string> {
     const { page } = this
     await this.go('new')
     await this.pick(o.kind === 'sell' ? 'sell bitcoin' : 'buy bitcoin')
+    if (o.server) await page.getByLabel('On which server').selectOption({ label: o.server })
     await page.getByLabel('Payment methods').fill(o.method ?? `SEPA ${this.wallet}`)
     if (o.sats) {
       await this.pick('Fixed amount of sats')
@@ -117,8 +120,8 @@ export class Person {
     return (await details.locator('div', { hasText: /^Order/ }).locator('dd').textContent())!
   }
 
-  async take(id: string, fiat?: number): Promise<void> {
-    await this.go(`offer/${this.world.at.mostro}/${id}`)
+  async take(id: string, fiat?: number, server = this.world.at.mostro): Promise<void> {
+    await this.go(`offer/${server}/${id}`)
     if (fiat) await this.page.getByLabel(/How much, in EUR/).fill(String(fiat))
     await this.button(/^Take it/).click()
     await this.head().waitFor()

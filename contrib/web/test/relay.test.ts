@@ -198,6 +198,16 @@ describe('a market', () => {
     await say(sign(offer(), trade))
     expect(m.open(at)).toHaveLength(2)
   })
+  it('finds out how wrong this device’s clock is from servers that speak, and not from what was stored', async () => {
+    const [m] = await open()
+    const id = only().reqs('servers')[0]![1]
+    const info = (created_at: number): Event => sign({ kind: 38385, created_at, content: '', tags: [['d', node.pub], ['z', 'info'], ['y', 'mostro']] }, node)
+    only().say('EVENT', id, info(at - 5000))
+    only().say('EOSE', id)
+    expect(m.skew).toBe(0)
+    only().say('EVENT', id, info(at + 600))
+    expect(Math.abs(m.skew - 600)).toBeLessThan(5)
+  })
   it('checks a signature at once when somebody wants the offer', async () => {
     const [m, say] = await open(() => new Promise(() => {}))
     await say({ ...offer(), sig: '0'.repeat(128) })

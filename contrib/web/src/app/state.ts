@@ -53,7 +53,7 @@ export function serverName(server: string): string {
 }
 
 const world = {
-  pool, mine, info: infoOf, way: (s: string) => settings.value.ways[s], changed: touchTrades,
+  pool, mine, info: infoOf, skew: () => market.skew, way: (s: string) => settings.value.ways[s], changed: touchTrades,
   news: (r: TradeRecord, what: Received | ChatLine) => void notify(r, what),
 }
 

@@ -13,6 +13,8 @@ export const en = {
   'relays.none': 'No relay is connected',
   'relays.offline': 'You are offline. What you see is what this device has kept.',
 
+  'clock.off': 'The clock of this device is off by about {{time}}. We correct for it, but times shown are not right.',
+
   'common.cancel': 'Cancel',
   'common.close': 'Close',
   'common.back': 'Back',
@@ -507,6 +509,7 @@ export const en = {
   'set.danger': 'Danger',
   'set.about': 'About',
   'set.about.say': 'Free software under the MIT licence. This page has no server of its own: it speaks to relays only.',
+  'set.about.licences': 'Licences of its parts',
   'set.noconfig': 'This page speaks to these relays and to no other host.',
 
   'news.turn': 'Your turn: {{what}}',

@@ -14,6 +14,8 @@ export const es: Words = {
   'relays.up': '{{up}} de {{all}} relays',
   'relays.none': 'No hay ningún relay conectado',
   'relays.offline': 'Estás sin conexión. Lo que ves es lo que guarda este dispositivo.',
+  'clock.off': 'El reloj de este dispositivo va mal por unos {{time}}. Lo corregimos, pero las horas mostradas no son exactas.',
+
   'common.cancel': 'Cancelar',
   'common.close': 'Cerrar',
   'common.back': 'Volver',
@@ -490,6 +492,7 @@ export const es: Words = {
   'set.danger': 'Peligro',
   'set.about': 'Acerca de',
   'set.about.say': 'Software libre con licencia MIT. Esta página no tiene servidor propio: solo habla con relays.',
+  'set.about.licences': 'Licencias de sus partes',
   'set.noconfig': 'Esta página habla con estos relays y con ningún otro sitio.',
   'news.turn': 'Te toca: {{what}}',
   'news.chat': 'Mensaje nuevo en tu operación',

@@ -14,6 +14,8 @@ export const pt: Words = {
   'relays.up': '{{up}} de {{all}} relays',
   'relays.none': 'Nenhum relay está conectado',
   'relays.offline': 'Você está sem conexão. O que vê é o que este dispositivo guardou.',
+  'clock.off': 'O relógio deste dispositivo está errado por cerca de {{time}}. Nós corrigimos, mas as horas mostradas não estão certas.',
+
   'common.cancel': 'Cancelar',
   'common.close': 'Fechar',
   'common.back': 'Voltar',
@@ -490,6 +492,7 @@ export const pt: Words = {
   'set.danger': 'Perigo',
   'set.about': 'Sobre',
   'set.about.say': 'Software livre sob a licença MIT. Esta página não tem servidor próprio: fala só com relays.',
+  'set.about.licences': 'Licenças das suas partes',
   'set.noconfig': 'Esta página fala com estes relays e com nenhum outro lugar.',
   'news.turn': 'Sua vez: {{what}}',
   'news.chat': 'Mensagem nova na sua negociação',

@@ -22,6 +22,11 @@ export interface Server {
   fresh: number
 }
 
+function median(list: number[], keep: number[]): number {
+  keep.splice(0, keep.length, ...list)
+  return [...list].sort((a, b) => a - b)[Math.floor(list.length / 2)]!
+}
+
 /** No page shows more. */
 const maxOffers = 50_000
 const batch = 64
@@ -34,7 +39,10 @@ export class Market {
   readonly disputes = new Map<string, DisputeNews>()
   /** relays that have sent all they had */
   readonly loaded = new Set<string>()
+  /** How much later it is for servers than for this device, seconds; known once one has spoken while we listen. */
+  skew = 0
   #seen = new Set<string>()
+  #skews: number[] = []
   #queue: Event[] = []
   /** offers that are shown and not checked yet, by event */
   #proposed = new Map<string, string>()
@@ -52,7 +60,7 @@ export class Market {
     const mostro = { '#y': ['mostro'] }
     this.pool.subscribe('servers', {
       filters: () => [{ kinds: [kinds.info], ...mostro }, { kinds: [kinds.info], '#z': ['info'] }],
-      events: (list, relay) => this.#servers(list, relay),
+      events: (list, relay, live) => this.#servers(list, relay, live),
     })
     this.pool.subscribe('book', {
       filters: () => [{ kinds: [kinds.order], ...mostro, '#s': ['pending'], limit: 500 }],
@@ -81,14 +89,15 @@ export class Market {
     })
   }
 
-  #servers(list: Event[], relay: string): void {
+  #servers(list: Event[], relay: string, live: boolean): void {
     let grown = false
     for (const e of list) {
       const old = this.servers.get(e.pubkey)
       if (old?.info.at === e.created_at) old.relays.add(relay)
       if (old && old.info.at >= e.created_at) continue
       const info = readInfo(e)
-      if (!info || e.created_at > now() + 3600 || !verify(e)) continue
+      if (!info || e.created_at > now() + 86400 || !verify(e)) continue
+      if (live) this.skew = median([...this.#skews.slice(-4), e.created_at - now()], this.#skews)
       grown ||= !old
       this.servers.set(e.pubkey, {
         info, rates: old?.rates ?? new Map(), ratesAt: old?.ratesAt ?? 0, relays: (old?.relays ?? new Set()).add(relay),

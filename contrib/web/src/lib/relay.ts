@@ -9,7 +9,7 @@ export interface Subscription {
   /** Made anew for every request, so that "since" can follow the time. */
   filters: () => Filter[]
   /** Events as they come, shapes checked, signatures not. One call for what a relay had stored, if it is not paged. */
-  events: (list: Event[], relay: string) => void
+  events: (list: Event[], relay: string, live: boolean) => void
   /** A relay has sent all that it had stored. */
   stored?: (relay: string) => void
   /** Go on asking for older ones until there are none. */
@@ -299,7 +299,7 @@ class Link {
     const e = p && readEvent(v)
     if (!p || !e) return
     if (p.stored) {
-      p.sub.events([e], this.url)
+      p.sub.events([e], this.url, true)
       return
     }
     if (p.events.length < maxBacklog) p.events.push(e)
@@ -311,7 +311,7 @@ class Link {
   #flush(p: Page): void {
     const list = p.events
     p.events = []
-    if (list.length > 0) p.sub.events(list, this.url)
+    if (list.length > 0) p.sub.events(list, this.url, false)
   }
 
   #eose(id: string): void {

@@ -48,6 +48,8 @@ export interface World {
   info(server: string): ServerInfo | undefined
   /** the transport that the user insists on, if any */
   way?(server: string): Way | undefined
+  /** how much later it is for servers than for this device, seconds */
+  skew?(): number
   mine(d: Draft & { pubkey: string }, bits: number): Promise<Draft>
   changed(): void
   /** Something new came that the trader may want to hear of. */
@@ -66,6 +68,9 @@ const maxLines = 2000
 const infoPatience = 15_000
 /** How long an answer of the server may take before the user hears of it. */
 export const patience = 20_000
+
+/** A device whose clock is off by more than this is told so, and helped, seconds. */
+export const clockFault = 30
 
 export class NoInfo extends Error {}
 
@@ -244,11 +249,17 @@ export class Trader {
     }
   }
 
+  /** Servers take only fresh events, by their own clock. */
+  #serverTime(): number {
+    const skew = this.world.skew?.() ?? 0
+    return Math.abs(skew) > clockFault ? now() + skew : now()
+  }
+
   async #post(server: string, key: Key, identity: Key | undefined, message: Message): Promise<Outcome> {
     const info = await this.#info(server)
     const way = this.world.way?.(server) ?? info.way
     const e = await seal({
-      way, message: { ...message, version: way }, trade: key, identity, node: server, at: now(),
+      way, message: { ...message, version: way }, trade: key, identity, node: server, at: this.#serverTime(),
       work: info.work > 0 ? (d) => this.world.mine(d, info.work) : undefined,
     })
     return this.world.pool.publish(e)
@@ -522,7 +533,7 @@ export class Trader {
       for (const [id, { index, with: who, c }] of this.#conversations) {
         if (e.kind === kinds.direct && e.pubkey !== c.sign.pub) continue
         if (events.length < 60 && !this.#allowed(id)) break
-        const m = readChat(c, e, now())
+        const m = readChat(c, e, Math.max(now(), this.#serverTime()))
         if (!m) continue
         this.#seen.add(e.id)
         await this.#addLine(index, { ...m, with: who, mine: m.from === c.me.pub })
@@ -556,7 +567,7 @@ export class Trader {
   async say(index: number, who: ChatWith, text: string): Promise<Outcome> {
     const c = this.conversation(index, who)
     if (!c) return { ok: false, unclear: false, reason: 'nobody to write to yet' }
-    const { event, message } = writeChat(c, text, now())
+    const { event, message } = writeChat(c, text, this.#serverTime())
     this.#seen.add(event.id)
     const o = await this.world.pool.publish(event)
     if (o.ok || o.unclear) await this.#addLine(index, { ...message, with: who, mine: true })

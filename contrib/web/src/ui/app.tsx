@@ -1,9 +1,10 @@
 // The frame around every screen.
 
 import type { JSX } from 'preact'
-import { marketTurn, online, pool, trader, tradeTurn, views, waitingForMe } from '../app/state'
+import { market, marketTurn, online, pool, trader, tradeTurn, views, waitingForMe } from '../app/state'
 import { settings } from '../app/settings'
-import { t, type Key } from '../i18n'
+import { clockFault } from '../lib/trader'
+import { span, t, type Key } from '../i18n'
 import { Dialogs, Icon } from './bits'
 import { MakePage } from './make'
 import { OfferPage } from './offer'
@@ -62,6 +63,13 @@ function RelayState(): JSX.Element {
   )
 }
 
+/** A clock that is wrong makes servers pass over what is sent. */
+function ClockState(): JSX.Element | null {
+  marketTurn.value
+  const off = Math.abs(market.skew)
+  return off > clockFault ? <p class="offline" role="status">{t('clock.off', { time: span(off) })}</p> : null
+}
+
 export function App(): JSX.Element {
   return (
     <>
@@ -72,6 +80,7 @@ export function App(): JSX.Element {
         <RelayState />
       </header>
       {!online.value && <p class="offline" role="status">{t('relays.offline')}</p>}
+      <ClockState />
       <main id="main" tabIndex={-1}><Screen /></main>
       <Dialogs />
     </>

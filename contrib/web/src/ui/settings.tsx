@@ -21,7 +21,7 @@ export function SettingsPage(): JSX.Element {
       {walletState.value === 'open' && <LightningWallet />}
       <FileServers />
       {walletState.value !== 'none' && <Danger />}
-      <Part title={t('set.about')}><p class="muted">{t('set.about.say')}</p></Part>
+      <Part title={t('set.about')}><p class="muted">{t('set.about.say')} <a href="licences.txt">{t('set.about.licences')}</a></p></Part>
     </article>
   )
 }
