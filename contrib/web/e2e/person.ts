@@ -29,12 +29,18 @@ export class Person {
     this.watch(page)
   }
 
-  static async arrive(browser: Browser, world: World, name: string, over: { phone?: boolean; way?: 1 | 2; private?: boolean }): Promise<Person> {
+  static async arrive(browser: Browser, world: World, name: string, over: { phone?: boolean; way?: 1 | 2; private?: boolean; clock?: number }): Promise<Person> {
     const context = await browser.newContext({
       viewport: over.phone ? { width: 390, height: 844 } : { width: 1280, height: 900 },
       ...(over.phone ? { deviceScaleFactor: 2, isMobile: true, hasTouch: true } : {}), locale: 'en-GB',
     })
     const p = new Person(name, world, context, await context.newPage())
+    if (over.clock) {
+      await context.addInitScript((off) => {
+        const real = Date.now
+        Date.now = () => real() + off * 1000
+      }, over.clock)
+    }
     await p.page.goto(world.at.page)
     if (over.way) await p.setWay(over.way)
     await p.makeKeys(over.private ?? false)

@@ -159,7 +159,7 @@ test('trades come back on another device from the twelve words, and go on', asyn
   await seller.payHold()
   await buyer.status('active')
   await buyer.fiatSent()
-  await seller.page.locator('details summary').click()
+  await seller.orderID() // opens the details
   await seller.button('Ask the server how it stands').click()
   await expect(seller.page.getByText('The server has told its state.')).toBeVisible()
   await seller.status('fiat-sent')

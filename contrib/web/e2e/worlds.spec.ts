@@ -97,6 +97,27 @@ test('a server that is down in the middle of a trade answers late, and the page 
   expect((await world.balance(buyer.wallet)).sats).toBe(purse + 10_000)
 })
 
+test('devices whose clocks are hours off still trade, and say so', async ({ browser }) => {
+  const world = await World.start()
+  const seller = await Person.arrive(browser, world, 'late', { clock: -7200 })
+  const buyer = await Person.arrive(browser, world, 'early', { clock: 7200 })
+  for (const p of [seller, buyer]) await expect(p.page.getByText('The clock of this device is off by about')).toBeVisible({ timeout: 40_000 })
+  const id = await seller.makeOrder({ kind: 'sell', sats: 10000, fiat: 10 })
+  await buyer.take(id)
+  await buyer.giveInvoice()
+  await seller.payHold()
+  await Promise.all([seller.status('active'), buyer.status('active')])
+  await seller.say('what time is it')
+  await buyer.hears('what time is it')
+  await buyer.fiatSent()
+  await seller.status('fiat-sent')
+  await seller.release()
+  await Promise.all([seller.status('success'), buyer.status('success')])
+  await seller.leave()
+  await buyer.leave()
+  await world.stop()
+})
+
 test('an encrypted picture goes to the other side, and its host learns nothing of it', async ({ enter }) => {
   const { world, person } = await enter()
   const seller = await person('seller')

@@ -7,7 +7,7 @@ import { now } from '../lib/event'
 import { readMnemonic } from '../lib/keys'
 import { Market, type Listed } from '../lib/market'
 import { Pool } from '../lib/relay'
-import { Trader, type Account, type ChatLine } from '../lib/trader'
+import { clockFault, Trader, type Account, type ChatLine } from '../lib/trader'
 import type { Received } from '../lib/message'
 import { isFinal, type TradeRecord, type TradeView } from '../lib/trade'
 import { Vault } from '../lib/vault'
@@ -38,6 +38,9 @@ const touchTrades = slow(() => tradeTurn.value++, 16)
 
 export const pool = new Pool(touchMarket)
 export const market = new Market(pool, backgroundVerifier(), touchMarket)
+
+/** The time, corrected where this device's clock is wrong. */
+const time = (): number => now() + (Math.abs(market.skew) > clockFault ? market.skew : 0)
 
 export type WalletState = 'looking' | 'none' | 'locked' | 'open'
 export const walletState = signal<WalletState>('looking')
@@ -172,12 +175,12 @@ export async function start(): Promise<void> {
   pool.use(settings.value.relays)
   walletState.value = (await Vault.exists().catch(() => false)) ? 'locked' : 'none'
   setInterval(() => {
-    if (!document.hidden) clock.value = now()
+    if (!document.hidden) clock.value = time()
   }, 1000)
-  setInterval(() => market.tick(now()), 60_000)
+  setInterval(() => market.tick(time()), 60_000)
   const back = (): void => {
     online.value = navigator.onLine
-    clock.value = now()
+    clock.value = time()
     if (!document.hidden && navigator.onLine) pool.wake()
   }
   document.addEventListener('visibilitychange', back)

@@ -6,7 +6,7 @@ import { schnorr, secp256k1 } from '@noble/curves/secp256k1.js'
 import { expand, extract } from '@noble/hashes/hkdf.js'
 import { sha256 } from '@noble/hashes/sha2.js'
 import { bytesToHex, concatBytes, hexToBytes, utf8ToBytes } from '@noble/hashes/utils.js'
-import { kinds, readEvent, sign, verify, type Event } from './event'
+import { clockSlack, kinds, readEvent, sign, verify, type Event } from './event'
 import { keyOf, type Key } from './keys'
 
 export interface Conversation {
@@ -96,7 +96,7 @@ function inner(c: Conversation, json: string): ChatMessage | undefined {
 export function chatFilters(list: Conversation[], since: number): Record<string, unknown>[] {
   if (list.length === 0) return []
   return [
-    { kinds: [kinds.direct], authors: list.map((c) => c.sign.pub), since: since - 600 },
-    { kinds: [kinds.wrap], '#p': list.map((c) => bytesToHex(schnorr.getPublicKey(c.shared))), since: since - 173_400 },
+    { kinds: [kinds.direct], authors: list.map((c) => c.sign.pub), since: since - clockSlack },
+    { kinds: [kinds.wrap], '#p': list.map((c) => bytesToHex(schnorr.getPublicKey(c.shared))), since: since - 172_800 - clockSlack },
   ]
 }

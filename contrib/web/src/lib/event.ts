@@ -81,4 +81,7 @@ export function workOf(id: string): number {
 export const replaces = (a: { created_at: number; id: string }, b: { created_at: number; id: string }): boolean =>
   a.created_at !== b.created_at ? a.created_at > b.created_at : a.id < b.id
 
+/** How wrong the clock of a device may be before it misses what relays have, seconds. */
+export const clockSlack = 3 * 3600
+
 export const now = (): number => Math.floor(Date.now() / 1000)

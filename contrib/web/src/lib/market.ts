@@ -1,6 +1,6 @@
 // The order books of all servers on all relays, as one; and what is known of each server.
 
-import { kinds, now, replaces, tag, verify, type Event } from './event'
+import { clockSlack, kinds, now, replaces, tag, verify, type Event } from './event'
 import { readDispute, readInfo, readOffer, readRates, takeable, type DisputeNews, type Offer, type Rates, type ServerInfo } from './book'
 import type { Pool } from './relay'
 import type { Verify } from './workers'
@@ -70,7 +70,7 @@ export class Market {
         this.changed()
       },
     })
-    const since = (): number => this.#lastEvent - 600
+    const since = (): number => this.#lastEvent - clockSlack
     this.pool.subscribe('moves', {
       filters: () => [{ kinds: [kinds.order], ...mostro, since: since() }, { kinds: [kinds.dispute], ...mostro, since: since() }],
       events: (list) => {
@@ -118,12 +118,12 @@ export class Market {
   }
 
   #receive(list: Event[]): void {
-    const at = now()
+    const at = now() + this.skew
     for (const e of list) {
       if (this.#seen.has(e.id)) continue
       if (this.#seen.size > 4 * maxOffers) this.#seen.clear()
       this.#seen.add(e.id)
-      if (e.created_at > at + 3600 || Number(tag(e, 'expiration') ?? Infinity) < at) continue
+      if (Number(tag(e, 'expiration') ?? Infinity) < at) continue
       if (e.kind === kinds.order && !this.#propose(e)) continue
       this.#queue.push(e)
     }

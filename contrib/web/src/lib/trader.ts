@@ -3,7 +3,7 @@
 
 import type { ServerInfo } from './book'
 import { chatFilters, conversationWith, readChat, writeChat, type ChatMessage, type Conversation } from './chat'
-import { kinds, now, verify, type Draft, type Event } from './event'
+import { clockSlack, kinds, now, verify, type Draft, type Event } from './event'
 import { Keyring, type Key } from './keys'
 import { newRequestID, type Message, type Received } from './message'
 import type { Filter, Outcome, Pool } from './relay'
@@ -61,7 +61,6 @@ const chatID = (index: number): string => 'chat:' + String(index).padStart(10, '
 
 const mailAge = 60 * 86400
 const mailKeys = 300
-const clockSlack = 600
 /** How far back a gift wrap may be dated (NIP-59). */
 const tweak = 2 * 86400 + clockSlack
 const maxLines = 2000
@@ -116,7 +115,7 @@ export class Trader {
   }
 
   view(r: TradeRecord, rates?: Map<string, number>): TradeView {
-    return viewTrade(r, now(), rates)
+    return viewTrade(r, this.#now(), rates)
   }
 
   // ---- state
@@ -173,7 +172,7 @@ export class Trader {
     await this.updateAccount((a) => {
       index = a.next++
     })
-    const full: TradeRecord = { ...r, index, createdAt: now(), letters: [], sent: [], private: this.account.private }
+    const full: TradeRecord = { ...r, index, createdAt: this.#now(), letters: [], sent: [], private: this.account.private }
     await this.vault.put(tradeID(index), full)
     this.#adopt(full)
     this.listen()
@@ -198,7 +197,7 @@ export class Trader {
       filters: () => {
         const keys: string[] = []
         const servers = new Set<string>()
-        let since = now()
+        let since = this.#now()
         for (const r of [...this.trades.values()].reverse()) {
           const last = Math.max(r.createdAt, r.restored?.at ?? 0, ...r.letters.map((l) => l.at))
           if (keys.length >= mailKeys || last < now() - mailAge) continue
@@ -249,8 +248,8 @@ export class Trader {
     }
   }
 
-  /** Servers take only fresh events, by their own clock. */
-  #serverTime(): number {
+  /** The time, corrected where this device's clock is wrong: servers take only fresh events, by their own clock. */
+  #now(): number {
     const skew = this.world.skew?.() ?? 0
     return Math.abs(skew) > clockFault ? now() + skew : now()
   }
@@ -259,7 +258,7 @@ export class Trader {
     const info = await this.#info(server)
     const way = this.world.way?.(server) ?? info.way
     const e = await seal({
-      way, message: { ...message, version: way }, trade: key, identity, node: server, at: this.#serverTime(),
+      way, message: { ...message, version: way }, trade: key, identity, node: server, at: this.#now(),
       work: info.work > 0 ? (d) => this.world.mine(d, info.work) : undefined,
     })
     return this.world.pool.publish(e)
@@ -269,7 +268,7 @@ export class Trader {
     const r = this.trades.get(index)!
     const request = newRequestID()
     const message = build({ request, tradeIndex: r.private ? null : index, order: r.order })
-    await this.#update(index, (t) => t.sent.push({ at: now(), action: message.action, request }))
+    await this.#update(index, (t) => t.sent.push({ at: this.#now(), action: message.action, request }))
     let o: Outcome
     try {
       o = await this.#post(r.server, this.ring.key(index), r.private ? undefined : this.ring.identity, message)
@@ -381,7 +380,7 @@ export class Trader {
    */
   async #ask(server: string, build: (a: Asking) => Message, wanted: string[], key = this.ring.identity): Promise<Received | undefined> {
     const request = newRequestID()
-    const from = now()
+    const from = this.#now()
     return new Promise((resolve) => {
       const done = (m?: Received): void => {
         clearTimeout(timer)
@@ -397,7 +396,7 @@ export class Trader {
             const l = open(e, key, server)
             if (!l || l.at < from - clockSlack) continue
             const { action, request_id } = l.message
-            const ours = request_id === null ? wanted.includes(action) && l.at >= from - 2 : Number(request_id) === request
+            const ours = request_id === null ? wanted.includes(action) && l.at >= from - 5 : Number(request_id) === request
             if (ours && (wanted.includes(action) || action === 'cant-do')) return done(l.message)
           }
         },
@@ -446,7 +445,7 @@ export class Trader {
     if (!o?.status) return false
     const peer = r.side === 'seller' ? o.buyer_trade_pubkey : o.seller_trade_pubkey
     await this.#update(index, (t) => {
-      t.restored = { ...t.restored, status: o.status!, at: now(), ...(peer ? { peer } : {}) }
+      t.restored = { ...t.restored, status: o.status!, at: this.#now(), ...(peer ? { peer } : {}) }
     })
     this.listen()
     return true
@@ -464,7 +463,7 @@ export class Trader {
     const side = o.seller_trade_pubkey === me ? 'seller' : o.buyer_trade_pubkey === me ? 'buyer' : o.kind === 'sell' ? 'seller' : 'buyer'
     const peer = side === 'seller' ? o.buyer_trade_pubkey : o.seller_trade_pubkey
     const { index, ...known } = f
-    const restored = { ...known, status: o.status ?? f.status, at: now(), ...(peer ? { peer } : {}) }
+    const restored = { ...known, status: o.status ?? f.status, at: this.#now(), ...(peer ? { peer } : {}) }
     await this.#skipTo(index + 1)
     if (this.trades.has(index)) {
       await this.#update(index, (t) => (t.restored = restored))
@@ -489,7 +488,7 @@ export class Trader {
 
   #listenToChats(): void {
     const wanted = new Map<string, { index: number; with: ChatWith; c: Conversation }>()
-    let oldest = now()
+    let oldest = this.#now()
     for (const r of this.trades.values()) {
       const v = this.view(r)
       if (isFinal(v.status) && v.lastAt < now() - 14 * 86400) continue
@@ -533,7 +532,7 @@ export class Trader {
       for (const [id, { index, with: who, c }] of this.#conversations) {
         if (e.kind === kinds.direct && e.pubkey !== c.sign.pub) continue
         if (events.length < 60 && !this.#allowed(id)) break
-        const m = readChat(c, e, Math.max(now(), this.#serverTime()))
+        const m = readChat(c, e, Math.max(now(), this.#now()))
         if (!m) continue
         this.#seen.add(e.id)
         await this.#addLine(index, { ...m, with: who, mine: m.from === c.me.pub })
@@ -567,7 +566,7 @@ export class Trader {
   async say(index: number, who: ChatWith, text: string): Promise<Outcome> {
     const c = this.conversation(index, who)
     if (!c) return { ok: false, unclear: false, reason: 'nobody to write to yet' }
-    const { event, message } = writeChat(c, text, this.#serverTime())
+    const { event, message } = writeChat(c, text, this.#now())
     this.#seen.add(event.id)
     const o = await this.world.pool.publish(event)
     if (o.ok || o.unclear) await this.#addLine(index, { ...message, with: who, mine: true })
