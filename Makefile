@@ -6,7 +6,7 @@ LDFLAGS := -s -w -X main.version=$(VERSION)
 FUZZ    ?= 10s
 TOOLS   := $(GO) tool -modfile=contrib/tools/go.mod
 
-.PHONY: help build install demo test web web-deps web-unit web-test crashwalk regtest interop check lint fuzz bench golden clean
+.PHONY: help build install demo test web web-deps web-unit web-test crashwalk regtest interop check lint fuzz bench golden clean sim-hold
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -68,6 +68,9 @@ regtest: build ## the same scenarios on real bitcoind and lightningd, where they
 
 interop: build ## trade with mostro-cli over nostr-rs-relay, where they are in PATH
 	$(GO) run ./contrib/scenario/cmd/interop -bin $(BIN)
+
+sim-hold: ## the long simulation of the holder: every crash point, many seeds, a week of 100,000 holds
+	$(GO) test -count=1 -timeout 2h -v -run 'CrashWalk|RandomHolds|Planted|WeekOfHolds' ./contrib/holdinvoice/hold -sim.walk -sim.seeds 2000 -sim.week 100000
 
 check: lint test ## what a reviewer runs
 

@@ -103,7 +103,7 @@ func visits(trace []string) (list []Visit) {
 func polled(point string) bool {
 	words := strings.Fields(point)
 	switch words[len(words)-1] {
-	case "getinfo", "plugin", "holdinvoicelookup", "listpeerchannels", "listhtlcs", "waitblockheight", "listsendpays":
+	case "getinfo", "plugin", "holdinvoicelookup", "holdinvoicelist", "listpeerchannels", "listhtlcs", "waitblockheight", "listsendpays":
 		return true
 	}
 	return false

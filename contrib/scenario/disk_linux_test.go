@@ -225,8 +225,8 @@ func TestNothingIsLostWhileNothingCanBeWritten(t *testing.T) {
 	}
 }
 
-// The file can grow no more, though the disk says that it has room, as under a quota: trades end in the room that the
-// file has.
+// Under a quota the disk says that it has room, and the file can grow by no more than a little of what it has reserved:
+// trades end in that.
 func TestATradeEndsUnderAQuota(t *testing.T) {
 	w, sim, _ := newWorldWith(t)
 	defer w.Leave()
@@ -254,7 +254,7 @@ func TestATradeEndsUnderAQuota(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	limitFiles(t, pid, uint64(fi.Size()))
+	limitFiles(t, pid, uint64(fi.Size())+1<<20)
 	if err := <-done; err != nil {
 		t.Fatal(err)
 	}

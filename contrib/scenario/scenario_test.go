@@ -87,6 +87,13 @@ func newWorld(t *testing.T) (*World, *Sim) {
 	return w, sim
 }
 
+// newWorldOf has other options.
+func newWorldOf(t *testing.T, options map[string]any) (*World, *Sim) {
+	t.Helper()
+	w, sim, _ := newWorldSet(t, options)
+	return w, sim
+}
+
 // newWorldWith has more relays beside the first, which it returns.
 func newWorldWith(t *testing.T, more ...string) (*World, *Sim, *relay.Server) {
 	t.Helper()

@@ -56,13 +56,13 @@ type Holder struct {
 	clock   Clock
 	seal    *seal
 	limits  Limits
-	keepFor time.Duration // how long the record of an ended invoice stays; negative: for ever
-	begun   time.Time     // by the wall clock
-	since   time.Duration // the same by Elapsed
-	quiet   bool          // no notifications: the guard has no topic of its own
-	late    bool          // loaded into a running node: whatever was held before is gone
-	about   string        // our version
-	decide  func(Invoice, offer, situation) verdict
+	keepFor time.Duration                           // how long the record of an ended invoice stays; negative: for ever
+	begun   time.Time                               // by the wall clock
+	since   time.Duration                           // the same by Elapsed
+	quiet   bool                                    // no notifications: the guard has no topic of its own
+	late    bool                                    // loaded into a running node: whatever was held before is gone
+	about   string                                  // our version
+	decide  func(Invoice, offer, situation) verdict // decide; tests put mistakes in its place
 
 	jobs  jobs
 	begin func() // makes the jobs, once
@@ -85,7 +85,8 @@ type Holder struct {
 
 // contract is one invoice with the calls that wait on it.
 type contract struct {
-	hash Hash
+	hash  Hash
+	label string
 
 	mu      sync.Mutex // held over judgement, disk and answer: one thing at a time per hash
 	inv     Invoice    // as stored
@@ -165,7 +166,7 @@ func (h *Holder) add(c *contract) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.contracts[c.hash] = c
-	h.labels[c.inv.Label] = c
+	h.labels[c.label] = c
 	h.order = append(h.order, c)
 }
 
@@ -175,7 +176,7 @@ func (h *Holder) remove(list ...*contract) {
 	defer h.mu.Unlock()
 	for _, c := range list {
 		delete(h.contracts, c.hash)
-		delete(h.labels, c.inv.Label)
+		delete(h.labels, c.label)
 	}
 	h.order = slices.DeleteFunc(h.order, func(c *contract) bool { return h.contracts[c.hash] != c })
 }
@@ -188,7 +189,7 @@ func (h *Holder) named(label string) *contract {
 }
 
 func newContract(inv Invoice) *contract {
-	return &contract{hash: inv.Hash, inv: inv, calls: map[Key][]call{}, live: map[Key]bool{}, paid: map[Key]bool{}}
+	return &contract{hash: inv.Hash, label: inv.Label, inv: inv, calls: map[Key][]call{}, live: map[Key]bool{}, paid: map[Key]bool{}}
 }
 
 // knows returns the contract that a hook call is for, or nil. It waits for nobody.
