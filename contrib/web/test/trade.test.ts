@@ -121,6 +121,32 @@ describe('a buyer who makes a buy order', () => {
   })
 })
 
+describe('an invoice to lock the sats', () => {
+  // From the BOLT 11 specification: 2500 µBTC on mainnet, valid for a minute.
+  const coffee = 'lnbc2500u1pvjluezsp5zyg3zyg3zyg3zyg3zyg3zyg3zyg3zyg3zyg3zyg3zyg3zyg3zygspp5qqqsyqcyq5rqwzqfqqqsyqcyq5rqwzqfqqqsyqcyq5rqwzqfqypqdq5xysxxatsyp3k7enxv4jsxqzpu9qrsgquk0rl77nj30yxdy8j9vdx85fkpmdla2087ne0xh8nhedh8w27kyke0lp53ut353s06fv3qfegext0eh0ymjpf39tuven09sam30g4vgpfna3rh'
+  const time = 1496314658
+  const look = (agreed: number, said = 250_000, at = time + 5, rates?: Map<string, number>): ReturnType<typeof viewTrade> => {
+    const r = record({ side: 'seller', kind: 'buy', createdAt: time, info: { ...info, networks: 'mainnet' }, terms: { amount: agreed, currency: 'EUR', fiat: 100, min: 0, max: 0, methods: 'x', premium: 0 } })
+    const o = (JSON.parse(order({ kind: 'buy', status: 'waiting-payment', amount: said, fiat_amount: 100 })) as { order: object }).order
+    addLetters(r, [letter('pay-invoice', JSON.stringify({ payment_request: [o, coffee, null] }), time + 1)])
+    return viewTrade(r, at, rates)
+  }
+  it('is shown when it is what was agreed, with the fee', () => {
+    const v = look(248_509)
+    expect(v).toMatchObject({ status: 'waiting-payment', locks: 250_000, invoice: coffee })
+    expect(v.fault).toBeUndefined()
+  })
+  it('is not, when it asks for more than was agreed, or for something else than the message says', () => {
+    expect(look(240_000).fault).toBe('too-much')
+    expect(look(248_509, 249_999).fault).toBe('not-as-said')
+    expect(look(248_509, 250_000, time + 60).fault).toBe('expired')
+  })
+  it('is not, when the market price behind it is far from the one that the server publishes', () => {
+    expect(look(0, 250_000, time + 5, new Map([['EUR', 40_000]])).fault).toBeUndefined() // 250 000 sats, and 5 % of room
+    expect(look(0, 250_000, time + 5, new Map([['EUR', 50_000]])).fault).toBe('too-much') // 200 000 sats
+  })
+})
+
 describe('what goes wrong', () => {
   it('a refused take is over, with its reason', () => {
     const v = view([letter('cant-do', '{"cant_do":"pending_order_exists"}', t0 + 1, 1)])

@@ -97,6 +97,7 @@ export const en = {
   'offer.next.sell.2': 'The buyer sends the money to you. You check your account.',
   'offer.next.sell.3': 'You release, and the buyer gets the sats.',
   'offer.bond': 'This server asks takers for a bond, a deposit that you get back.',
+  'offer.newserver': 'You have not finished a trade on this server yet. It holds the lock of a trade, so it needs your trust: begin with little.',
   'offer.maker': 'The other trader',
   'offer.own': 'This is your own order.',
   'offer.limits': 'This server trades from {{min}} to {{max}} sats; this offer would be outside.',

@@ -96,6 +96,7 @@ export const es: Words = {
   'offer.next.sell.2': 'El comprador te envía el dinero. Compruebas tu cuenta.',
   'offer.next.sell.3': 'Liberas, y el comprador recibe los sats.',
   'offer.bond': 'Este servidor pide una fianza a quien toma la oferta; te la devuelve después.',
+  'offer.newserver': 'Aún no has terminado ninguna operación en este servidor. Él guarda el bloqueo, así que necesita tu confianza: empieza con poco.',
   'offer.maker': 'La otra persona',
   'offer.own': 'Esta orden es tuya.',
   'offer.limits': 'Este servidor opera de {{min}} a {{max}} sats; esta oferta quedaría fuera.',

@@ -96,6 +96,7 @@ export const pt: Words = {
   'offer.next.sell.2': 'O comprador envia o dinheiro a você. Você confere sua conta.',
   'offer.next.sell.3': 'Você libera, e o comprador recebe os sats.',
   'offer.bond': 'Este servidor pede uma caução a quem aceita a oferta; ela volta depois.',
+  'offer.newserver': 'Você ainda não terminou uma negociação neste servidor. Ele guarda o bloqueio, por isso precisa da sua confiança: comece com pouco.',
   'offer.maker': 'A outra pessoa',
   'offer.own': 'Esta ordem é sua.',
   'offer.limits': 'Este servidor negocia de {{min}} a {{max}} sats; esta oferta ficaria fora.',

@@ -2,6 +2,7 @@
 
 import type { JSX } from 'preact'
 import { useMemo, useState } from 'preact/hooks'
+import { host } from '../app/settings'
 import { clock, infoOf, market, marketTurn, offer, ratesOf, serverName, trader, views } from '../app/state'
 import { isRange, takeable } from '../lib/book'
 import { fees, quote, readDestination } from '../lib/money'
@@ -38,6 +39,7 @@ function Offer({ o, own }: { o: Listed; own?: number | undefined }): JSX.Element
   const c = costs(o, range ? fiat : undefined)
   const approx = (s: string): string => (o.amount ? s : t('offer.approx', { what: s }))
   const mine = amount && fee ? (buying ? amount - fee.buyer : amount + fee.seller) : 0
+  const known = host.value === o.server || views.value.some((v) => v.record.server === o.server && v.status === 'success')
   const outside = info && amount > 0 && ((info.minAmount && amount < info.minAmount) || (info.maxAmount && amount > info.maxAmount))
   return (
     <>
@@ -55,6 +57,7 @@ function Offer({ o, own }: { o: Listed; own?: number | undefined }): JSX.Element
             {o.expiresAt > 0 && <div><dt class="unseen">{t('offer.expires', { when: '' })}</dt><dd class="muted">{t('offer.expires', { when: when(o.expiresAt) })}</dd></div>}
           </dl>
           {!o.amount && <p class="hint">{price ? t('offer.marketnote') : t('offer.noprice', { currency: o.currency })}</p>}
+          {!known && <Note kind="warn">{t('offer.newserver')}</Note>}
           {info?.bond && <Note kind="warn">{t('offer.bond')}</Note>}
           {outside && info && <Note kind="warn">{t('offer.limits', { min: num(info.minAmount), max: num(info.maxAmount) })}</Note>}
           <h2>{t('offer.next')}</h2>
