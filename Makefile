@@ -6,7 +6,7 @@ LDFLAGS := -s -w -X main.version=$(VERSION)
 FUZZ    ?= 10s
 TOOLS   := $(GO) tool -modfile=contrib/tools/go.mod
 
-.PHONY: help build install demo test sim sim-soak sim-planted crashwalk regtest interop check lint fuzz bench golden clean sim-hold
+.PHONY: help build install demo test sim sim-soak sim-planted web web-deps web-unit web-test crashwalk regtest interop check lint fuzz bench golden clean sim-hold
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -33,6 +33,7 @@ test: ## all tests, with the race detector where it can be had, end to end on th
 	$(GO) test $(RACE) -timeout 15m ./...
 	@$(GO) test -count=1 -run '^TestEveryInputInEveryStatus$$' -v ./orders | grep -o 'life cycle rows covered: .*'
 	$(GO) run ./contrib/sim/cmd/sim -trades 20000
+	@$(MAKE) --no-print-directory web-unit
 
 SEED   ?= 1
 TRADES ?= 20000
@@ -45,6 +46,28 @@ sim-soak: ## the same from SEED on, until FOR (default 1h) is over
 
 sim-planted: ## put bugs into the exchange, one after the other; the simulation must find each
 	$(GO) run -tags planted ./contrib/sim/cmd/sim -seed $(SEED) -trades $(TRADES)
+
+WEB := contrib/web
+CHROMIUM ?= $(shell command -v chromium chromium-browser google-chrome 2>/dev/null | head -n 1)
+
+# Packages come by name from the npm registry, in the versions of the lockfile. No browser is fetched.
+web-deps:
+	@cd $(WEB) && test -d node_modules || PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD=1 npm ci --no-audit --no-fund
+
+web: web-deps ## build the web client (needs Node 20) and put it into plugin/webpage/dist, from where build takes it
+	cd $(WEB) && npm run --silent build && node scripts/embed.mjs
+
+# What needs only Node, and nothing from a network: it is part of make test.
+web-unit:
+	@if ! command -v node >/dev/null 2>&1; then echo 'web client: its unit tests are SKIPPED, there is no Node'; \
+	elif [ ! -d $(WEB)/node_modules ]; then echo 'web client: its unit tests are SKIPPED, its packages are not there (make web fetches them)'; \
+	else cd $(WEB) && npm run --silent check && npm run --silent test; fi
+
+web-test: web-deps ## unit tests of the web client, and its stories in a browser (Chromium) against the real plugin
+	@$(MAKE) --no-print-directory web web-unit build
+	CGO_ENABLED=0 $(GO) build -trimpath -o $(BIN)/webworld ./contrib/scenario/cmd/webworld
+	@if [ -z "$(CHROMIUM)" ]; then echo 'web client: its stories are SKIPPED, there is no Chromium (Debian: apt install chromium)'; \
+	else cd $(WEB) && CHROMIUM=$(CHROMIUM) npm run --silent e2e; fi
 
 crashwalk: ## kill our processes at every point at which something can get lost, on the simulated node
 	$(GO) test -tags failpoints ./orders/failpoint
