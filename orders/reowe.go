@@ -161,7 +161,7 @@ func (s *step) reowePayout(a *Affair, patience int64) {
 		s.effects[len(s.effects)-1].notBefore = s.in.At + patience
 	case p.InFlight:
 		s.owe(&ResolvePayout{Destination: p.Destination, Amount: s.o.PaidOut().Msats()})
-	case p.NextAt == 0 && p.Given():
+	case p.NextAt == 0 && p.Attempts == 0 && p.Given(): // one that failed for good waits for the buyer
 		startPayout(s)
 		s.moved = true
 	}

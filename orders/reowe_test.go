@@ -93,6 +93,12 @@ func TestReowe(t *testing.T) {
 			tr.to(FiatSent).seller.owes(tr.id, Release{})
 			w.carryOnly("settle-hold")
 		}},
+		{name: "nothing is missing after a payout that failed for good", end: SettledHoldInvoice, lose: func(w *world, tr *trade) {
+			tr.to(FiatSent).seller.owes(tr.id, Release{})
+			w.carryOnly("settle-hold")
+			w.loseRows("pay")
+			w.change(tr.id, func(o *Order) { o.Payout.InFlight, o.Payout.Attempts = false, 3 })
+		}},
 		{name: "nothing is missing after the end", end: Success, lose: func(_ *world, tr *trade) { tr.to(Success) }},
 	} {
 		t.Run(c.name, func(t *testing.T) {

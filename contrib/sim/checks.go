@@ -52,6 +52,7 @@ var Invariants = [][2]string{
 	{"conserved", "what came in at the node less what went out is what the exchange kept"},
 	{"hold-has-owner", "every hold invoice at the node is in the store, and its order exists"},
 	{"hold-ends", "no hold and no HTLC is left at the end"},
+	{"nothing-to-mend", "what an order waits for is in the outbox: the comparison with the node finds nothing that is missing there"},
 	{"outbox-drains", "nothing is owed at the end"},
 	{"ends", "without further faults every order ends within its limits"},
 	{"frozen-means-lost", "an order is frozen only where its escrow was lost"},

@@ -39,10 +39,13 @@ func (d *disk) commit(commit func() error) error {
 		w.faults["disk: full, "+d.what]++
 		w.mishaps++
 		return errFull
-	case w.calm || !w.plan.disk || w.rng.IntN(150) != 0:
+	case w.calm || w.rng.IntN(200) != 0:
 		return commit()
 	}
 	kind := w.rng.IntN(5)
+	if !w.plan.disk { // a good disk, and a process that dies all the same
+		kind = 2 + w.rng.IntN(2)
+	}
 	w.fault([]string{"disk: commit failed, not done, ", "disk: commit failed, done, ", "crash: before a commit, ", "crash: after a commit, ",
 		"crash: within a commit, "}[kind] + d.what)
 	switch kind {

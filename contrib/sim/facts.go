@@ -17,8 +17,7 @@ type fact struct {
 	judged        bool // somebody who may decide disputes has asked for the settle
 	seller, buyer orders.PubKey
 	words         map[orders.PubKey]bool // who has asked for its release
-	holds         []*holdInvoice
-	bills         []*bill // that were paid for it, or tried
+	bills         []*bill                // that were paid for it, or tried
 }
 
 func (w *world) factOf(id orders.OrderID) *fact {

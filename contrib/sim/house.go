@@ -3,6 +3,7 @@ package sim
 import (
 	"context"
 	"crypto/sha256"
+	"strings"
 	"time"
 
 	"github.com/mostro-cln/mostro/nostrio"
@@ -218,6 +219,9 @@ func (h *house) reconcile() {
 	found, _, err := h.recon.Pass(h.w.ctx, true)
 	for _, f := range found {
 		h.w.say("reconcile: %s: %s, done %v, %v", f.Hash.String()[:8], f.What, f.Done, f.Err)
+		if strings.Contains(f.What, "not owed") || strings.Contains(f.What, "nothing is owed") || strings.Contains(f.What, "waits for nothing") {
+			h.w.wrong("nothing-to-mend", "order %s: %s", f.Order, f.What)
+		}
 	}
 	h.w.say("reconcile: %d found, %v", len(found), err)
 	h.w.fresh()

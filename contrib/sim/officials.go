@@ -87,7 +87,7 @@ func (w *world) anyOrder() {
 	id := w.orders[max(0, len(w.orders)-1-w.rng.IntN(min(len(w.orders), 9)))]
 	switch w.facts[id].last {
 	case orders.Pending:
-		if w.rng.IntN(3) == 0 {
+		if w.rng.IntN(8) == 0 {
 			w.operator(id, orders.AdminCancel{Operator: "sim"})
 		}
 	case orders.CoopCanceled:

@@ -259,11 +259,9 @@ func (p *holderPlugin) command(method string, ps params) (json.RawMessage, error
 	if !p.alive() {
 		return nil, clnio.Errorf(clnio.CodePluginTerminated, "Plugin terminated before replying to RPC call.")
 	}
-	if err != nil {
-		if e, ok := err.(*clnio.Error); ok {
-			return nil, e
-		}
+	var told *clnio.Error
+	if err != nil && !errors.As(err, &told) {
 		return nil, clnio.Errorf(clnio.CodeInternal, "%s", err)
 	}
-	return out, nil
+	return out, err
 }

@@ -83,7 +83,8 @@ func (r *relays) deliver() bool {
 
 // receive is what the exchange does with an event, as plugin/house.go does it.
 func (w *world) receive(m *mail) {
-	in, drop := m.in, nostrio.Drop("")
+	in := m.in
+	var drop nostrio.Drop
 	if m.seal != nil {
 		in, drop = w.house.gate.Check(nostrio.Received{Event: *m.seal, Relay: "wss://a", Size: len(m.seal.Content)}, w.time())
 		if drop == "" && !bytes.Equal(in.Message.Encode(), m.raw) {

@@ -168,8 +168,11 @@ func (r *Result) tellStory(dir string) error {
 		return x.err
 	}
 	r.Story = x.story
-	if x.violation == nil || *x.violation != *r.Violation {
-		return fmt.Errorf("seed %d is not the same twice: %v, then %v", r.Seed, r.Violation, x.violation)
+	if x.violation == nil {
+		x.violation = &Violation{Invariant: "none"}
+	}
+	if *x.violation != *r.Violation {
+		return fmt.Errorf("seed %d is not the same twice: %+v, then %+v", r.Seed, *r.Violation, *x.violation)
 	}
 	return nil
 }

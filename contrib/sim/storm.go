@@ -211,7 +211,7 @@ func (w *world) untimely() {
 		w.now += 300 + w.rng.Int64N(7000)
 	}
 	id := w.released
-	if w.released = nil; id == nil || w.rng.IntN(4) > 0 || w.facts[*id].last != orders.Settling {
+	if w.released = nil; id == nil || w.rng.IntN(7) > 0 || w.facts[*id].last != orders.Settling {
 		return
 	}
 	for _, h := range w.node.htlcs {

@@ -63,7 +63,6 @@ type world struct {
 	rows     map[string]int
 	trades   int // orders that somebody took
 	settled  int // payouts that arrived
-	checks   int
 	story    []string
 	tells    bool
 	wrongs   *Violation
@@ -191,8 +190,7 @@ func (w *world) must(what string, err error) {
 
 // teller writes the product's own log into the story.
 type teller struct {
-	w    *world
-	with []slog.Attr
+	w *world
 }
 
 func (t *teller) Enabled(context.Context, slog.Level) bool { return true }

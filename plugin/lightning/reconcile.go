@@ -206,6 +206,7 @@ func judgePayout(a orders.Affair, r orders.PayReport, now int64) Finding {
 		return Finding{What: "a payout that had failed is pending at the node", Action: "none: the next attempt waits for its end", Alarm: true}
 	case !p.Given():
 		return Finding{What: "a payout has nowhere to go", Action: "none: ask the buyer for an invoice", Alarm: true}
+	case p.NextAt == 0 && p.Attempts > 0: // it failed for good, and the buyer was asked for another invoice
 	case p.NextAt == 0:
 		return Finding{What: "a payout waits for nothing", Action: "begin it", Do: oweAgain}
 	case now > p.NextAt+int64(overdue/time.Second):

@@ -178,6 +178,7 @@ func TestJudgePayout(t *testing.T) {
 		{name: "in flight, nothing owed, pending", payout: inFlight, node: pending, do: oweAgain},
 		{name: "in flight, nothing owed, complete", payout: inFlight, node: paid, do: tellEngine},
 		{name: "in flight without an invoice, nothing owed", payout: orders.Payout{Destination: "a@b.c", InFlight: true}, node: pending, do: oweAgain},
+		{name: "failed for good, waits for the buyer", payout: with(func(p *orders.Payout) { p.Attempts = 3 }), node: never, none: true},
 		{name: "failed, rests, no pending part", payout: resting, node: never, none: true},
 		{name: "failed, rests, and is pending", payout: resting, node: pending, alarm: true},
 		{name: "failed, rests, and is complete", payout: resting, node: paid, do: tellEngine},
