@@ -6,10 +6,10 @@ LDFLAGS := -s -w -X main.version=$(VERSION)
 FUZZ    ?= 10s
 TOOLS   := $(GO) tool -modfile=contrib/tools/go.mod
 
-.PHONY: help build install demo test web web-deps web-unit web-test crashwalk regtest interop check lint fuzz bench golden clean sim-hold
+.PHONY: help build install demo test sim sim-soak sim-planted web web-deps web-unit web-test crashwalk regtest interop check lint fuzz bench golden clean sim-hold
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 build: ## build the plugins and the tools into bin/
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN)/mostro ./plugin
@@ -32,7 +32,20 @@ test: ## all tests, with the race detector where it can be had, end to end on th
 	$(GO) vet ./...
 	$(GO) test $(RACE) -timeout 15m ./...
 	@$(GO) test -count=1 -run '^TestEveryInputInEveryStatus$$' -v ./orders | grep -o 'life cycle rows covered: .*'
+	$(GO) run ./contrib/sim/cmd/sim -trades 20000
 	@$(MAKE) --no-print-directory web-unit
+
+SEED   ?= 1
+TRADES ?= 20000
+FOR    ?= 1h
+sim: ## simulate the whole exchange on bad days; SEED=n TRADES=k lives through the same again
+	$(GO) run ./contrib/sim/cmd/sim -seed $(SEED) -trades $(TRADES)
+
+sim-soak: ## the same from SEED on, until FOR (default 1h) is over
+	$(GO) run ./contrib/sim/cmd/sim -seed $(SEED) -trades 0 -for $(FOR)
+
+sim-planted: ## put bugs into the exchange, one after the other; the simulation must find each
+	$(GO) run -tags planted ./contrib/sim/cmd/sim -seed $(SEED) -trades $(TRADES)
 
 WEB := contrib/web
 CHROMIUM ?= $(shell command -v chromium chromium-browser google-chrome 2>/dev/null | head -n 1)
@@ -58,7 +71,7 @@ web-test: web-deps ## unit tests of the web client, and its stories in a browser
 
 crashwalk: ## kill our processes at every point at which something can get lost, on the simulated node
 	$(GO) test -tags failpoints ./orders/failpoint
-	$(GO) test -count=1 -timeout 90m -parallel 8 -run '^TestCrashWalk$$' -v ./contrib/scenario -walk | grep -v '^=== '
+	$(GO) test -count=1 -timeout 90m -parallel 8 -run '^TestCrashWalk$$' -v ./contrib/scenario -walk
 
 regtest: build ## the same scenarios on real bitcoind and lightningd, where they are in PATH
 	CGO_ENABLED=0 $(GO) build -tags failpoints -o $(BIN)/crash/mostro ./plugin
@@ -77,6 +90,7 @@ check: lint test ## what a reviewer runs
 lint: ## gofmt, vet and golangci-lint
 	@test -z "$$(gofmt -l orders nostrio plugin contrib)" || { gofmt -l orders nostrio plugin contrib; echo "run gofmt -w on these"; exit 1; }
 	$(GO) vet ./...
+	$(GO) vet -tags failpoints ./orders/... ./contrib/holdinvoice
 	$(TOOLS) golangci-lint run ./...
 
 fuzz: ## every fuzz target for FUZZ (default 10s)

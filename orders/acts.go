@@ -1,6 +1,10 @@
 package orders
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/mostro-cln/mostro/orders/planted"
+)
 
 // act is what a row does: it changes the order's working copy and says what we owe. It decides nothing.
 type act func(*step)
@@ -272,7 +276,7 @@ func bookSettled(s *step) {
 func startPayout(s *step) {
 	p := &s.o.Payout
 	p.InFlight, p.NextAt = true, 0
-	if p.Destination != "" && p.Expires < s.in.At+minInvoiceLife {
+	if p.Destination != "" && (p.Expires < s.in.At+minInvoiceLife || planted.On("address-anew")) {
 		p.Invoice, p.Hash, p.Expires = "", Hash{}, 0
 		s.owe(&ResolvePayout{Destination: p.Destination, Amount: s.o.PaidOut().Msats()})
 		return
@@ -354,6 +358,9 @@ func bookPaid(s *step) {
 // lowest id).
 func publish(s *step) {
 	s.o.Published = max(s.in.At, s.o.Published+1)
+	if planted.On("stamp-not-rising") {
+		s.o.Published = s.in.At
+	}
 	s.owe(s.announcement())
 }
 

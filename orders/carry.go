@@ -4,7 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
+
+	"github.com/mostro-cln/mostro/orders/planted"
 )
 
 // carryOut does one row. gone: it has left the outbox. Else it is tried again after wait, or after a growing pause if
@@ -18,7 +21,7 @@ func (d *dispatcher) carryOut(ctx context.Context, r *Row, more bool) (gone bool
 		return d.letter(ctx, r, e)
 	case *Announcement:
 		if !more && d.p.Now().Unix() < e.Expiration { // a newer one of the same order makes this one void, and so does its end
-			if err := d.p.Courier.Announce(ctx, *e); err != nil {
+			if err := d.p.Courier.Announce(ctx, *e); err != nil && !planted.On("order-event-lost") {
 				return false, 0, fmt.Errorf("announce: %w", err)
 			}
 		}
@@ -29,7 +32,7 @@ func (d *dispatcher) carryOut(ctx context.Context, r *Row, more bool) (gone bool
 			}
 		}
 	case *DisputeNote:
-		if !more {
+		if !more && d.p.Now().Unix() < e.Expiration {
 			if err := d.p.Courier.Dispute(ctx, *e); err != nil {
 				return false, 0, fmt.Errorf("publish a dispute: %w", err)
 			}
@@ -64,7 +67,7 @@ func (d *dispatcher) letter(ctx context.Context, r *Row, l *Letter) (bool, time.
 		d.e.log.Warn("message given up: no relay took it in 30 days", "order", r.Order.String(), "action", string(l.Action))
 		return d.finish(ctx, r)
 	}
-	if err := d.p.Courier.Deliver(ctx, *l); err != nil {
+	if err := d.p.Courier.Deliver(ctx, *l); err != nil && !planted.On("letter-lost") {
 		return false, 0, fmt.Errorf("deliver %s: %w", l.Action, err)
 	}
 	return d.finish(ctx, r)
@@ -82,8 +85,16 @@ func (d *dispatcher) finish(ctx context.Context, r *Row) (bool, time.Duration, e
 // report does the input that the row has led to, and takes the row out in the same commit. Its id is the row's: what
 // somebody else has reported of the same hash before, perhaps too early for the order, does not make it a repeat.
 func (d *dispatcher) report(ctx context.Context, r *Row, act Act) (bool, time.Duration, error) {
+	if planted.On("report-after-row") {
+		if gone, _, err := d.finish(ctx, r); !gone {
+			return false, 0, err
+		}
+	}
 	in := Input{ID: NodeID(act.On(), number(r.Number)), At: d.p.Now().Unix(), Seed: d.p.NewSeed(), Order: r.Order, Act: act}
 	_, err := d.e.do(ctx, in, r.Number)
+	if err == nil {
+		d.e.calls.forget(r.Number)
+	}
 	return err == nil, 0, err
 }
 
@@ -100,7 +111,7 @@ func (d *dispatcher) createHold(ctx context.Context, r *Row, c *CreateHold) (boo
 	if err != nil {
 		return false, 0, err
 	}
-	if h.State != HoldCreating { // it was canceled before it could be made
+	if h.State != HoldCreating && !planted.On("create-after-cancel") { // it was canceled before it could be made
 		return d.finish(ctx, r)
 	}
 	label := fmt.Sprintf("mostro/%s/%x", h.Order, h.Hash[:4])
@@ -117,7 +128,7 @@ func (d *dispatcher) settleHold(ctx context.Context, r *Row, s *SettleHold) (boo
 		return false, 0, err
 	}
 	switch err = d.p.Escrow.Settle(ctx, h); {
-	case err == nil:
+	case err == nil, planted.On("payout-before-settle"):
 		return d.report(ctx, r, HoldIsSettled{Hash: s.Hash})
 	case errors.Is(err, ErrHoldCanceled):
 		return d.report(ctx, r, HoldIsCanceled{Hash: s.Hash, Why: err.Error()})
@@ -127,7 +138,7 @@ func (d *dispatcher) settleHold(ctx context.Context, r *Row, s *SettleHold) (boo
 
 func (d *dispatcher) cancelHold(ctx context.Context, r *Row, c *CancelHold) (bool, time.Duration, error) {
 	switch err := d.p.Escrow.Cancel(ctx, c.Hash); {
-	case err == nil:
+	case err == nil, planted.On("cancel-unconfirmed"):
 		return d.report(ctx, r, HoldIsCanceled{Hash: c.Hash, Why: "canceled by us"})
 	case errors.Is(err, ErrHoldSettled):
 		return d.report(ctx, r, HoldIsSettled{Hash: c.Hash})
@@ -171,9 +182,9 @@ func (d *dispatcher) pay(ctx context.Context, r *Row, p *Pay) (bool, time.Durati
 		return false, 0, fmt.Errorf("payout %s: the node's preimage does not match", p.Hash)
 	case rep.State == PayDone:
 		return d.report(ctx, r, PayoutPaid{Hash: p.Hash, Preimage: rep.Preimage, Fee: rep.Fee})
-	case rep.State != PayNever:
+	case rep.State != PayNever && !planted.On("unknown-is-failed"):
 		return false, pendingPoll, nil
-	case p.Over || p.Began != 0 && !d.mayRun(p):
+	case p.Over || p.Began != 0 && !d.mayRun(r, p):
 		return d.report(ctx, r, PayoutFailed{Hash: p.Hash, Why: p.Why, Fatal: p.Fatal})
 	case p.Began != 0:
 		return false, min(pendingPoll, time.Duration(d.p.Payer.Patience())*time.Second), nil
@@ -200,29 +211,76 @@ func (d *dispatcher) elsewhere(ctx context.Context, r *Row, p *Pay) (gone bool, 
 			return false, 0, fmt.Errorf("payout %s: the node's preimage does not match", hash)
 		case rep.State == PayDone:
 			return d.report(ctx, r, PayoutPaid{Hash: hash, Preimage: rep.Preimage, Fee: rep.Fee, Instead: p.Hash})
-		case rep.State != PayNever:
+		case rep.State != PayNever && !planted.On("unknown-is-failed"):
 			wait = pendingPoll
 		}
 	}
 	return false, wait, nil
 }
 
-// mayRun reports whether a call whose answer was lost may still send parts of the payment.
-func (d *dispatcher) mayRun(p *Pay) bool {
-	return p.Session == d.p.Payer.Session() && d.p.Now().Unix() < p.Began+d.p.Payer.Patience()
+// mayRun reports whether a call whose answer was lost may still send parts of the payment. Its time is counted from when
+// this process has met it first, on a clock that does not jump: Began is of one that does.
+func (d *dispatcher) mayRun(r *Row, p *Pay) bool {
+	if p.Session != d.p.Payer.Session() || planted.On("patience-forgotten") {
+		return false
+	}
+	if planted.On("clock-trusted") {
+		return d.p.Now().Unix() < p.Began+d.p.Payer.Patience()
+	}
+	if planted.On("session-not-compared") && !d.e.calls.knows(r.Number) {
+		return false
+	}
+	now := d.p.elapsed()
+	return now-d.e.calls.since(r.Number, now) < time.Duration(d.p.Payer.Patience())*time.Second
+}
+
+// calls are the payment calls that this process knows to have begun, by the number of their row.
+type calls struct {
+	mu  sync.Mutex
+	met map[uint64]time.Duration // when, by Ports.Elapsed
+}
+
+// since is when the call of that row was met first: now, if it was not before.
+func (c *calls) since(row uint64, now time.Duration) time.Duration {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.met == nil {
+		c.met = map[uint64]time.Duration{}
+	}
+	if _, ok := c.met[row]; !ok {
+		c.met[row] = now
+	}
+	return c.met[row]
+}
+
+func (c *calls) knows(row uint64) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	_, ok := c.met[row]
+	return ok
+}
+
+func (c *calls) forget(row uint64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.met, row)
 }
 
 // send marks the attempt as begun, on disk, and only then asks the node to pay.
 func (d *dispatcher) send(ctx context.Context, r *Row, p *Pay) (bool, time.Duration, error) {
 	p.Began, p.Session = d.p.Now().Unix(), d.p.Payer.Session()
-	if err := d.keep(ctx, r); err != nil {
+	d.e.calls.since(r.Number, d.p.elapsed())
+	if err := d.keep(ctx, r); err != nil && !planted.On("mark-forgotten") {
 		p.Began, p.Session = 0, ""
 		return false, 0, err
 	}
 	err := d.p.Payer.Send(ctx, *p, fmt.Sprintf("mostro/%s/%d", r.Order, p.Attempt))
 	var over *PayError
 	if !errors.As(err, &over) {
-		return false, 0, err
+		if err == nil || !planted.On("lost-answer-is-no") {
+			return false, 0, err
+		}
+		over = &PayError{Why: err.Error()}
 	}
 	d.e.log.Warn("payout attempt came back", "order", r.Order.String(), "attempt", p.Attempt, "hash", p.Hash.String(), "err", over.Why)
 	p.Over, p.Why, p.Fatal = true, over.Why, over.Fatal

@@ -18,6 +18,7 @@ func (t *tx) checkRows(bad badFunc) {
 	known(historyBucket, "history", func(k, _ []byte) []byte { return k[:min(len(OrderID{}), len(k))] })
 	known(ledgerBucket, "a ledger row", func(k, _ []byte) []byte { return k[:min(len(OrderID{}), len(k))] })
 	known(invoicesBucket, "a payout invoice", func(_, v []byte) []byte { return v })
+	known(disputesBucket, "a dispute", func(_, v []byte) []byte { return v })
 	t.each(liveBucket, nil, func(k, _ []byte) bool {
 		if t.b.Bucket(holdsBucket).Get(k) == nil {
 			bad("live hold %x does not exist", k)
@@ -62,6 +63,9 @@ func (t *tx) checkSeen(bad badFunc) {
 func (t *tx) checkNumbers(bad badFunc) {
 	if k, _ := t.b.Bucket(outboxBucket).Cursor().Last(); k != nil && uint64(timeOf(k)) > t.b.Bucket(outboxBucket).Sequence() {
 		bad("outbox row %d has a number that was not given yet", timeOf(k))
+	}
+	if n, have := t.b.Bucket(auditBucket).Sequence(), uint64(t.b.Bucket(auditBucket).Stats().KeyN); n != have {
+		bad("the audit has %d rows, %d were written", have, n)
 	}
 	for _, name := range [][]byte{historyBucket, ledgerBucket} {
 		last := t.b.Bucket(name).Sequence()

@@ -43,7 +43,7 @@ func TestDispatchCarriesATradeThroughOutages(t *testing.T) {
 		ctx, stop := context.WithCancel(t.Context())
 		ended := make(chan error)
 		p := w.ports()
-		p.Now, p.Courier = time.Now, mail
+		p.Now, p.Elapsed, p.Courier = time.Now, nil, mail
 		dispatch := func() {
 			go func() { ended <- w.e.Dispatch(ctx, p) }()
 		}

@@ -3,6 +3,8 @@ package orders
 import (
 	"encoding/json"
 	"fmt"
+
+	"github.com/mostro-cln/mostro/orders/planted"
 )
 
 // Effect is something that we owe the world after a commit. Each one is safe to carry out twice.
@@ -264,9 +266,14 @@ func (DisputeNote) Lane() Lane   { return DisputeLane }
 func (ResolvePayout) Lane() Lane { return PayoutLane }
 func (c CreateHold) Lane() Lane  { return Lane(c.Hash.String()) }
 func (c SettleHold) Lane() Lane  { return Lane(c.Hash.String()) }
-func (c CancelHold) Lane() Lane  { return Lane(c.Hash.String()) }
-func (p Pay) Lane() Lane         { return Lane(p.Hash.String()) }
-func (Alert) Lane() Lane         { return AlertLane }
+func (c CancelHold) Lane() Lane {
+	if planted.On("create-after-cancel") {
+		return "cancel " + Lane(c.Hash.String())
+	}
+	return Lane(c.Hash.String())
+}
+func (p Pay) Lane() Lane { return Lane(p.Hash.String()) }
+func (Alert) Lane() Lane { return AlertLane }
 
 // Row is one effect in the outbox.
 type Row struct {

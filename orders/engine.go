@@ -9,6 +9,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/mostro-cln/mostro/orders/planted"
 )
 
 // ErrStopped is returned for an input that came after the engine had stopped. It was not done.
@@ -32,7 +34,9 @@ type Engine struct {
 	stop    context.CancelFunc
 	once    sync.Once
 
+	onRow func(name string) // nil: nobody counts
 	keys  knownKeys
+	calls calls
 	owing chan struct{} // has a value when there are rows that the dispatcher has not taken
 	hurry chan struct{} // has a value when waiting rows are to be tried at once
 	mu    sync.Mutex
@@ -55,6 +59,7 @@ type job struct {
 // after is what a job leaves to do once its transaction is on disk.
 type after struct {
 	rows    []*Row
+	row     *row   // of the life cycle
 	order   *Order // moved
 	from    Status
 	on      On
@@ -159,7 +164,7 @@ func (e *Engine) write(ctx context.Context) {
 		case j := <-e.jobs:
 			e.commit(e.batch(j))
 		case <-again:
-			e.certain()
+			_ = e.certain() // else it is tried again
 		}
 	}
 }
@@ -257,7 +262,7 @@ func guarded(do func(*tx) (after, error), t *tx) (then after, err error) {
 
 // decide is the whole of what the exchange does with one input.
 func (e *Engine) decide(t *tx, in *Input) (Outcome, after, error) {
-	if v, ok := t.seen(in.ID); ok {
+	if v, ok := t.seen(in.ID); ok && !planted.On("dedupe-forgotten") {
 		return Outcome{Order: v.Order, Reason: v.Reason, Repeat: true}, after{}, nil
 	}
 	s, err := e.begin(t, in)
@@ -435,7 +440,7 @@ func (s *step) resolve() Reason {
 
 // take does a row.
 func (s *step) take(r *row) {
-	s.moved = true
+	s.moved, s.row = true, r
 	s.o.Status = r.to
 	for _, act := range r.do {
 		act(s)
@@ -512,7 +517,7 @@ func (s *step) save(t *tx) after {
 	for _, u := range s.saveUser {
 		t.putUser(u)
 	}
-	then := after{from: s.from, on: s.in.Act.On()}
+	then := after{from: s.from, on: s.in.Act.On(), row: s.row}
 	for _, v := range s.saveSolver {
 		t.putSolver(v)
 		then.solvers = t.solvers()
@@ -536,6 +541,9 @@ func (s *step) save(t *tx) after {
 		t.addEntry(s.o.ID, en)
 	}
 	for _, w := range s.effects {
+		if c, ok := w.effect.(*CancelHold); ok && planted.On("row-lost") && c.Hash[0] < 64 {
+			continue
+		}
 		r := &Row{Order: s.o.ID, NotBefore: w.notBefore, Effect: w.effect}
 		t.addRow(r)
 		then.rows = append(then.rows, r)
@@ -552,6 +560,9 @@ func (e *Engine) settle(then after) {
 		if o.Status != then.from {
 			e.log.Info("order moved", "order", o.ID.String(), "from", string(then.from), "to", string(o.Status), "input", string(then.on))
 		}
+	}
+	if e.onRow != nil && then.row != nil {
+		e.onRow(rowNames[then.row])
 	}
 	for _, m := range then.more {
 		e.settle(m)

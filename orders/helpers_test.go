@@ -39,6 +39,7 @@ type world struct {
 	e       *Engine
 	rules   Rules
 	now     int64
+	jumped  int64 // how far the clock was set forward
 	n       uint64
 	said    []Letter
 	book    []Announcement
@@ -253,6 +254,7 @@ func (w *world) ports() Ports {
 	return Ports{
 		Escrow: w.node, Payer: w.node, Courier: w, Resolver: w.node,
 		Now: func() time.Time { return time.Unix(w.now, 0) }, NewSeed: w.seed,
+		Elapsed: func() time.Duration { return time.Duration(w.now-w.jumped) * time.Second },
 	}
 }
 

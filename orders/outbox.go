@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"time"
 )
@@ -17,7 +18,16 @@ type Ports struct {
 	Resolver Resolver
 	Courier  Courier
 	Now      func() time.Time
-	NewSeed  func() Seed
+	// Elapsed is the time since any fixed moment, on a clock that is never set; nil: Now never jumps.
+	Elapsed func() time.Duration
+	NewSeed func() Seed
+}
+
+func (p *Ports) elapsed() time.Duration {
+	if p.Elapsed != nil {
+		return p.Elapsed()
+	}
+	return p.Now().Sub(time.Unix(0, 0))
 }
 
 // laneKey is one queue. Rows of a lane go out in the order of their numbers, one at a time.
@@ -73,11 +83,23 @@ type carried struct {
 	key  laneKey
 	gone bool // the row has left the outbox
 	wait time.Duration
+	err  error
 }
 
 // Dispatch carries out what the exchange owes until ctx ends, beginning with what an earlier run has left. Each row is
 // deleted when it is done, in the same commit as the input that reports it. It returns nil after the last carrier has.
 func (e *Engine) Dispatch(ctx context.Context, p Ports) error {
+	d, err := e.newDispatcher(p)
+	if err != nil {
+		return err
+	}
+	defer d.wg.Wait()
+	d.loop(ctx)
+	return nil
+}
+
+// newDispatcher knows what an earlier run has left.
+func (e *Engine) newDispatcher(p Ports) (*dispatcher, error) {
 	d := &dispatcher{
 		e: e, p: marked(p), lanes: make(map[laneKey]*lane), known: make(map[uint64]bool), done: make(chan carried, 64),
 		slots: make(map[craft]chan struct{}),
@@ -85,14 +107,12 @@ func (e *Engine) Dispatch(ctx context.Context, p Ports) error {
 	for t, n := range carriers {
 		d.slots[t] = make(chan struct{}, n)
 	}
-	defer d.wg.Wait()
 	var rows []*Row
 	if err := e.read(func(t *tx) { rows = t.rows() }); err != nil && !errors.Is(err, errShut) { // reload will bring them
-		return err
+		return nil, err
 	}
 	d.add(rows)
-	d.loop(ctx)
-	return nil
+	return d, nil
 }
 
 // Hurry makes the dispatcher try waiting rows at once: something that it waits for may have happened.
@@ -111,16 +131,26 @@ func (d *dispatcher) loop(ctx context.Context) {
 			timer.Stop()
 			return
 		case <-d.e.owing:
-			d.add(d.e.takeFresh())
+			d.addFresh()
 		case <-d.e.hurry:
-			for _, l := range d.lanes {
-				l.after = time.Time{}
-			}
+			d.hurryUp()
 		case c := <-d.done:
 			d.settle(c)
 		case <-timer.C:
 		}
 		timer.Stop()
+	}
+}
+
+func (d *dispatcher) addFresh() []*Row {
+	rows := slices.DeleteFunc(d.e.takeFresh(), func(r *Row) bool { return d.known[r.Number] })
+	d.add(rows)
+	return rows
+}
+
+func (d *dispatcher) hurryUp() {
+	for _, l := range d.lanes {
+		l.after = time.Time{}
 	}
 }
 
@@ -159,8 +189,7 @@ func (d *dispatcher) start(ctx context.Context) time.Duration {
 		if l.busy {
 			continue
 		}
-		wait := max(l.after.Sub(now), time.Unix(l.rows[0].NotBefore, 0).Sub(now))
-		if wait > 0 {
+		if wait := l.wait(now); wait > 0 {
 			next = min(next, wait)
 			continue
 		}
@@ -180,6 +209,11 @@ func (d *dispatcher) start(ctx context.Context) time.Duration {
 	return next
 }
 
+// wait is how long the lane's first row must not go out yet.
+func (l *lane) wait(now time.Time) time.Duration {
+	return max(l.after.Sub(now), time.Unix(l.rows[0].NotBefore, 0).Sub(now))
+}
+
 func (d *dispatcher) settle(c carried) {
 	l := d.lanes[c.key]
 	l.busy = false
@@ -197,6 +231,14 @@ func (d *dispatcher) settle(c carried) {
 }
 
 func (d *dispatcher) carry(ctx context.Context, k laneKey, r *Row, more bool, tries int) {
+	select {
+	case d.done <- d.try(ctx, k, r, more, tries):
+	case <-ctx.Done():
+	}
+}
+
+// try does one row once.
+func (d *dispatcher) try(ctx context.Context, k laneKey, r *Row, more bool, tries int) carried {
 	gone, wait, err := d.guarded(ctx, r, more)
 	if err != nil && ctx.Err() == nil {
 		wait = max(wait, backoff(tries))
@@ -206,10 +248,7 @@ func (d *dispatcher) carry(ctx context.Context, k laneKey, r *Row, more bool, tr
 		}
 		d.e.log.Log(ctx, level, "owed, will try again", "order", r.Order.String(), "effect", effectKind(r.Effect), "in", wait.String(), "tries", tries+1, "err", err)
 	}
-	select {
-	case d.done <- carried{k, gone, wait}:
-	case <-ctx.Done():
-	}
+	return carried{k, gone, wait, err}
 }
 
 // guarded turns a panic into an error of this row: it stays, and the others go on.

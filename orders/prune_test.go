@@ -73,6 +73,14 @@ func TestWhatMayStillMatterIsNotForgotten(t *testing.T) {
 		{"a dispute that was refunded", func(w *world) *trade { return w.newTrade(Sell).to(CanceledByAdmin) }, true},
 		{"a trade in dispute", func(w *world) *trade { return w.newTrade(Sell).to(InDispute) }, false},
 		{"an order that was canceled", func(w *world) *trade { return w.newTrade(Buy).to(Canceled) }, true},
+		{"a dispute that was decided", func(w *world) *trade {
+			tr := w.newTrade(Sell).to(InDispute)
+			solver := w.solver(LevelReadWrite)
+			tr.takenBy(solver)
+			solver.must(tr.id, AdminCancel{})
+			return tr
+		}, true},
+		{"a dispute", func(w *world) *trade { return w.newTrade(Sell).to(InDispute) }, false},
 		{"a trade that is frozen", func(w *world) *trade { return w.newTrade(Sell).to(Frozen) }, false},
 		{"a trade whose fiat was sent", func(w *world) *trade { return w.newTrade(Sell).to(FiatSent) }, false},
 		{"an invoice that can still be paid", func(w *world) *trade {

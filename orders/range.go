@@ -1,5 +1,7 @@
 package orders
 
+import "github.com/mostro-cln/mostro/orders/planted"
+
 // keepNextKey remembers the key for the rest of a range order: the maker's, sent with fiat-sent if he buys and with
 // release if he sells.
 func keepNextKey(s *step) {
@@ -45,6 +47,12 @@ func openRest(s *step) {
 		s.saveUser = append(s.saveUser, u)
 	}
 	s.children = append(s.children, c)
+	if planted.On("rest-twice") {
+		o, again := *c.o, *c
+		o.ID = newOrderID(Seed(s.in.Seed.Derive("again")))
+		again.o = &o
+		s.children = append(s.children, &again)
+	}
 }
 
 // nextMaker is the maker under his next key.

@@ -1,6 +1,10 @@
 package orders
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/mostro-cln/mostro/orders/planted"
+)
 
 // step is one input being worked on: what came in, the order as it will be, and what we shall owe. Guards only read
 // it; the functions of the life cycle's last column write it. Nothing in it reaches out of the process.
@@ -13,6 +17,7 @@ type step struct {
 	stray *Hold // the hold that the input is about, if it is not the current one
 	facts facts
 	moved bool  // a row was found; the order is saved
+	row   *row  // the one that was found
 	actor Actor // who acts for the server, if the input is such an act and he may
 
 	effects    []owed
@@ -120,6 +125,9 @@ func (s *step) view(amount Sats) *OrderView {
 func (s *step) viewOfTrade(amount Sats) *OrderView {
 	v := s.view(amount)
 	buyer, seller := s.o.Party(Buyer).Trade, s.o.Party(Seller).Trade
+	if planted.On("wrong-key-told") {
+		buyer, seller = s.o.Maker.Trade, s.o.Taker.Trade
+	}
 	v.BuyerTrade, v.SellerTrade = &buyer, &seller
 	return v
 }

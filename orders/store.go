@@ -17,6 +17,8 @@ import (
 	"time"
 
 	"go.etcd.io/bbolt"
+
+	"github.com/mostro-cln/mostro/orders/planted"
 )
 
 // The buckets. Numbers in keys are 8 bytes, big endian, so that cursor order is numeric order.
@@ -249,7 +251,7 @@ func (s *Store) write(fn func(*tx) error) (txid uint64, err, failed error) {
 			return nil
 		}
 		txid = uint64(b.ID())
-		defer b.Rollback() // nothing is left to roll back after a commit
+		defer func() { _ = b.Rollback() }() // an error if there is nothing to roll back, after a commit
 		if err := fn(&tx{b, s.seal}); err != nil {
 			return err
 		}
@@ -434,7 +436,7 @@ func (t *tx) putHold(h *Hold) {
 		stored.Bolt11 = ""
 	}
 	t.put(holdsBucket, h.Hash[:], stored)
-	t.index(liveBucket, h.Hash[:], !h.State.Ended())
+	t.index(liveBucket, h.Hash[:], !h.State.Ended() && !(planted.On("hold-not-watched") && h.State == HoldAccepted))
 }
 
 // Users.

@@ -3,7 +3,11 @@ package orders
 import (
 	"context"
 	"errors"
+	"math/rand/v2"
 	"os"
+	"path/filepath"
+	"strconv"
+	"sync"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -75,7 +79,7 @@ func TestACommitInDoubtIsResolvedByItself(t *testing.T) {
 				ended := make(chan error)
 				mail := &flaky{}
 				p := w.ports()
-				p.Now, p.Courier = time.Now, mail
+				p.Now, p.Elapsed, p.Courier = time.Now, nil, mail
 				go func() { ended <- w.e.Dispatch(ctx, p) }()
 
 				maker := w.trader("maker")
@@ -193,4 +197,129 @@ func TestABatchTooLargeForTheDiskIsDoneInParts(t *testing.T) {
 	if n, err := w.e.Count(); err != nil || n.Orders != 4 {
 		t.Errorf("got %+v, %v", n, err)
 	}
+}
+
+// The meta page of a commit was written in part, and the write returned an error: what counts is the one before.
+func TestACommitWithATornMetaPageIsNotDone(t *testing.T) {
+	w := newWorld(t)
+	w.newTrade(Sell).to(FiatSent)
+	in := w.trader("maker").message(OrderID{}, NewOrder{Terms: sellTerms(10_000)})
+	before := w.dump()
+	w.commit = func(commit func() error) error {
+		w.commit = nil
+		if err := commit(); err != nil {
+			return err
+		}
+		f, err := os.OpenFile(w.path, os.O_RDWR, 0)
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		newest, err := readMeta(f)
+		if err != nil {
+			return err
+		}
+		at := int64(newest.txid%2)*newest.size + 60 // in the middle of its numbers
+		if _, err := f.WriteAt(make([]byte, 20), at); err != nil {
+			return err
+		}
+		return errFull
+	}
+	if _, err := w.e.Do(t.Context(), in); !errors.Is(err, ErrNotDone) || w.dump() != before {
+		t.Errorf("got %v, changed: %v", err, w.dump() != before)
+	}
+	must(t, w.store.Check())
+	if out, err := w.e.Do(t.Context(), in); err != nil || out.Repeat {
+		t.Errorf("again: %+v, %v", out, err)
+	}
+	w.pump()
+	w.newTrade(Buy).to(Success)
+}
+
+// Many work at once, read, back up and check, while commits fail in both ways: everything that was asked for is there
+// once, and no reader sees a page that is not its own.
+func TestCommitsFailWhileManyWork(t *testing.T) {
+	w := newWorld(t)
+	rng := rand.New(rand.NewPCG(5, 6))
+	w.commit = func(commit func() error) error { // in the writer's goroutine alone
+		switch rng.IntN(4) {
+		case 0:
+			return errFull
+		case 1:
+			return errors.Join(commit(), errFull)
+		}
+		return commit()
+	}
+	var inputs []Input
+	for range 120 {
+		inputs = append(inputs, w.trader("maker").message(OrderID{}, NewOrder{Terms: sellTerms(10_000)}))
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	mail := &flaky{}
+	p := w.portsOf(mail)
+	var makers, readers sync.WaitGroup
+	readers.Go(func() {
+		if err := w.e.Dispatch(ctx, p); err != nil {
+			t.Error(err)
+		}
+	})
+	dir := t.TempDir()
+	readers.Go(func() {
+		for i := 0; ctx.Err() == nil; i++ {
+			if err := w.store.Check(); err != nil {
+				t.Error(err)
+			}
+			path := filepath.Join(dir, strconv.Itoa(i))
+			if _, err := w.e.Backup(ctx, path); err != nil {
+				continue // a commit has failed meanwhile
+			}
+			s, err := Open(path, [32]byte{7}, time.Second)
+			if err == nil {
+				err = errors.Join(s.Check(), s.Close())
+			}
+			if err := errors.Join(err, os.Remove(path)); err != nil {
+				t.Error("a backup: ", err)
+			}
+		}
+	})
+	tries := make([]int, 10)
+	for i := range tries {
+		makers.Go(func() {
+			for _, in := range inputs[i*12 : i*12+12] {
+				for {
+					tries[i]++
+					out, err := w.e.Do(t.Context(), in)
+					if err == nil && out.Reason == "" {
+						break
+					}
+					if !errors.Is(err, ErrNotDone) {
+						t.Errorf("got %+v, %v", out, err)
+						return
+					}
+				}
+			}
+		})
+	}
+	makers.Wait()
+	for { // until all is delivered
+		n, err := w.e.Count()
+		if err != nil || n.Orders != len(inputs) {
+			t.Fatalf("got %+v, %v", n, err)
+		}
+		if n.Owed == 0 {
+			break
+		}
+		w.e.Hurry()
+		time.Sleep(time.Millisecond)
+	}
+	stop()
+	readers.Wait()
+	if len(mail.got) != len(inputs) {
+		t.Errorf("%d letters to %d makers", len(mail.got), len(inputs))
+	}
+	sum := 0
+	for _, n := range tries {
+		sum += n
+	}
+	t.Logf("%d tries for %d orders", sum, len(inputs))
 }

@@ -1,6 +1,10 @@
 package orders
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/mostro-cln/mostro/orders/planted"
+)
 
 // noteHold records what the node says of the current hold, before the row's functions run.
 func (s *step) noteHold() { s.note(s.hold) }
@@ -40,7 +44,7 @@ func (s *step) straggler() {
 		h.Bolt11 = s.in.Act.(HoldCreated).Bolt11
 		s.abandon(h)
 	case HoldIsAccepted:
-		if h.State.Ended() || h.Held > 0 {
+		if h.State.Ended() || h.Held > 0 || planted.On("stray-ignored") {
 			return
 		}
 		h.Held, h.MinExpiry = s.in.Act.(HoldIsAccepted).Held, s.in.Act.(HoldIsAccepted).MinExpiry

@@ -249,6 +249,29 @@ func TestPayoutLife(t *testing.T) {
 		w.pass(60)
 		w.want(id, Success)
 	})
+	t.Run("a clock that is set forward does not end the wait for a lost answer", func(t *testing.T) {
+		w, buyer, id := settled(t, lost)
+		w.jumped += 3600
+		w.pass(3600)
+		w.pass(1)
+		if out := buyer.does(id, AddInvoice{w.invoice(10_000)}); out.Reason != NotAllowedByStatus || w.node.sends != 1 {
+			t.Errorf("another invoice after %d sends: %+v", w.node.sends, out)
+		}
+		w.pass(120)
+		w.pass(60)
+		w.want(id, Success)
+	})
+	t.Run("a start of the program begins the wait for a lost answer anew", func(t *testing.T) {
+		w, _, id := settled(t, lost)
+		w.restart()
+		w.pass(3600) // the rows of before are met now
+		if w.node.sends != 1 {
+			t.Errorf("paid again after %d sends", w.node.sends)
+		}
+		w.pass(120)
+		w.pass(60)
+		w.want(id, Success)
+	})
 	t.Run("a lost answer of a node that restarted is over at once", func(t *testing.T) {
 		w, _, id := settled(t, lost)
 		w.node.session = "2"

@@ -201,6 +201,7 @@ func (h *house) run(ctx context.Context) {
 func (h *house) ports() orders.Ports {
 	return orders.Ports{
 		Escrow: h.escrow, Payer: h.payer, Resolver: payoutResolver{h.dest}, Courier: h.courier(), Now: time.Now, NewSeed: newSeed,
+		Elapsed: func() time.Duration { return time.Since(h.since) },
 	}
 }
 
@@ -274,6 +275,9 @@ func (h *house) takeOnce(ctx context.Context, in nostrio.Incoming) error {
 	if !ok {
 		h.log.Debug("message asks for nothing", "event", in.EventID.String(), "action", string(in.Message.Body.Action))
 		return nil
+	}
+	if err := ctx.Err(); err != nil { // what was not found out about a payout by now is no fault of the buyer's
+		return err
 	}
 	input.Closed = h.escrow.Ready() != nil || h.disk.Full() != ""
 	input.Quote = h.quote(input)

@@ -40,13 +40,13 @@ func TestDefaultsAreAcceptedAndMeanWhatTheySay(t *testing.T) {
 		Relays: []string{"wss://relay.mostro.network", "wss://nos.lol", "wss://relay.damus.io"},
 		Fee:    6000, FeePayer: orders.FeeBySeller, MinOrder: 100, MaxOrder: 1_000_000, OrdersPerResponse: 10, MaxOpenOrders: 20,
 		PriceSources:  []priceSource{{"yadio", ""}, {"coingecko", ""}, {"blockchain", ""}, {"currency_api", ""}, {"cln", ""}},
-		PriceInterval: 5 * time.Minute, PriceMaxAge: 30 * time.Minute, PublishRates: true, BackupEvery: 24 * time.Hour, BackupKeep: 7, MinDiskMiB: 256, KeepOrders: 730 * 24 * time.Hour,
+		PriceInterval: 5 * time.Minute, PriceMaxAge: 30 * time.Minute, PublishRates: true, BackupEvery: 24 * time.Hour, BackupKeep: 7,
 		OrderLife: 24 * time.Hour, MaxOrderLife: 15 * 24 * time.Hour, WaitingLife: 15 * time.Minute,
 		TradeTime: 24 * time.Hour, HoldCLTV: 215, InvoiceWindow: time.Hour, MessageWindow: 24 * time.Hour,
 		MaxRoutingFee: 2000, PaymentAttempts: 3, PaymentInterval: time.Minute,
 		OrderRetention: 30 * 24 * time.Hour, RatingRetention: 90 * 24 * time.Hour, DisputeRetention: 90 * 24 * time.Hour,
 		InfoInterval: 5 * time.Minute, RelaysInterval: time.Minute,
-		DataDir: "/l/bitcoin/mostro",
+		DataDir: "/l/bitcoin/mostro", MinDiskMiB: 256, KeepOrders: 730 * 24 * time.Hour,
 	}
 	if !reflect.DeepEqual(c, want) {
 		t.Errorf("got  %+v\nwant %+v", c, want)
@@ -91,6 +91,8 @@ func TestOptionsAreRefusedWithOneSentenceEach(t *testing.T) {
 		{"mostro-max-order-sats", "50", `50`},
 		{"mostro-trade-hours", "145", `"145"`},
 		{"mostro-expiration-hours", "720", `720`},
+		{"mostro-keep-orders-days", "59", `59`},
+		{"mostro-min-disk-mb", "-1", `"-1"`},
 		{"mostro-pow", "33", `"33"`},
 		{"mostro-pow", "", `""`},
 		{"mostro-picture", "javascript:alert(1)", `"javascript:alert(1)"`},

@@ -135,7 +135,7 @@ func (h *house) decode(ctx context.Context, bolt11 string) orders.Invoice {
 		case <-pause.C:
 			continue
 		case <-patience.C:
-		case <-ctx.Done(): // the engine takes nothing under it
+		case <-ctx.Done(): // the message is not done
 		}
 		pause.Stop()
 		return inv

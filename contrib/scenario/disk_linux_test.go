@@ -111,8 +111,11 @@ func TestATradeEndsOnAFullDisk(t *testing.T) {
 	if err := deals[2].Publish(ctx); !errors.As(err, &no) || !errors.Is(err, orders.NotAllowedByStatus) {
 		t.Errorf("a new order: %v", err)
 	}
+	restart := func(context.Context) error { // a full disk is no reason not to start
+		return errors.Join(sim.KillPlugin(ctx, sim.bin.Mostro), sim.StartExchange(ctx), diskWarning(ctx, w, true))
+	}
 	for _, d := range deals[:2] {
-		for _, do := range []func(context.Context) error{d.PayFiat, d.Release, d.Finish, d.Settled} {
+		for _, do := range []func(context.Context) error{d.PayFiat, restart, d.Release, d.Finish, d.Settled} {
 			if err := do(ctx); err != nil {
 				t.Fatal(err)
 			}

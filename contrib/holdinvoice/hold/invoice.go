@@ -42,32 +42,50 @@ type invoiceRequest struct {
 // forget it: a row that stays would be paid to the node without us. A crash leaves
 // CREATING, which nobody was told of; the next start or the next request cleans up.
 func (h *Holder) create(ctx context.Context, r invoiceRequest) (json.RawMessage, error) {
-	c, made, err := h.reserve(ctx, r)
-	if err != nil || made != nil {
-		return made, err
+	for {
+		c, made, err := h.reserve(ctx, r)
+		if err != nil || made != nil {
+			return made, err
+		}
+		inv, made, err := h.takeUp(c)
+		if errors.Is(err, errGone) {
+			continue
+		}
+		if err != nil || made != nil {
+			return made, err
+		}
+		defer func() {
+			c.mu.Lock()
+			c.making = false
+			c.mu.Unlock()
+		}()
+		return h.make(ctx, c, inv, r)
 	}
+}
+
+// errGone means that a contract was dropped as half made while somebody took it in hand:
+// what is done to it nobody would see, not even the hook.
+var errGone = errors.New("the invoice was dropped")
+
+// takeUp makes the invoice of a contract the caller's to make, or returns what was answered
+// before.
+func (h *Holder) takeUp(c *contract) (inv Invoice, made json.RawMessage, err error) {
 	c.mu.Lock()
+	defer c.mu.Unlock()
+	if h.find(c.hash) != c {
+		return inv, nil, errGone
+	}
 	if err := h.reread(c); err != nil {
-		c.mu.Unlock()
-		return nil, err
+		return inv, nil, err
 	}
 	if c.inv.State != Creating {
-		defer c.mu.Unlock()
-		return c.inv.Answer, nil
+		return inv, c.inv.Answer, nil
 	}
 	if c.making {
-		c.mu.Unlock()
-		return nil, clnio.Errorf(codeNotYet, "label %q: the same invoice is being made", r.Label)
+		return inv, nil, clnio.Errorf(codeNotYet, "label %q: the same invoice is being made", c.label)
 	}
 	c.making = true
-	inv := c.inv.clone()
-	c.mu.Unlock()
-	defer func() {
-		c.mu.Lock()
-		c.making = false
-		c.mu.Unlock()
-	}()
-	return h.make(ctx, c, inv, r)
+	return c.inv.clone(), nil, nil
 }
 
 // maxLive bounds the invoices that are kept in memory, some 3 KB each.
