@@ -86,6 +86,17 @@ describe('a seller who makes a sell order', () => {
     expect(v).toMatchObject({ status: 'pending' })
     expect([v.invoice, v.locks, v.peer]).toEqual([undefined, undefined, undefined])
   })
+  it('follows a take, its end and the next take within one second, if the letters came one by one', () => {
+    const at = t0 + 7
+    const r = record(over)
+    addLetters(r, [letter('new-order', order({}), t0)])
+    for (const [action, payload, status] of [
+      ['waiting-buyer-invoice', 'null', 'waiting-buyer-invoice'], ['new-order', order({}), 'pending'], ['waiting-buyer-invoice', 'null', 'waiting-buyer-invoice'],
+    ] as const) {
+      addLetters(r, [letter(action, payload, at)])
+      expect(viewTrade(r, at).status).toBe(status)
+    }
+  })
   it('is not shown an invoice that is not what the message says', () => {
     expect(view([letter('new-order', order({})), pay()], over)).toMatchObject({ status: 'waiting-payment', needs: ['pay-invoice'], locks: 10060, fault: 'unreadable' })
   })

@@ -1,6 +1,6 @@
 // Keeps the page on the device, so that it opens without a network. It fetches nothing but the page's own files.
-const assets = ["./","assets/index-5DRL2Cla.js","assets/pow.worker-lp5yjCd8.js","assets/style-Drp6MAlu.css","assets/verify.worker-B_9Q6aOM.js","icon-192.png","icon-512.png","icon.svg","licences.txt","manifest.webmanifest"]
-const cacheName = 'mostro-e84e50fd983a'
+const assets = ["./","assets/index-BGbt5M7y.js","assets/pow.worker-lp5yjCd8.js","assets/style-Drp6MAlu.css","assets/verify.worker-B_9Q6aOM.js","icon-192.png","icon-512.png","icon.svg","licences.txt","manifest.webmanifest"]
+const cacheName = 'mostro-2cd5bb5137df'
 
 self.addEventListener('install', (e) => {
   e.waitUntil(caches.open(cacheName).then((c) => c.addAll(assets)).then(() => self.skipWaiting()))

@@ -165,20 +165,31 @@ function readLetter(l: SavedLetter): Read | undefined {
   return m ? { ...l, m } : undefined
 }
 
-function inOrder(letters: SavedLetter[], kind: Kind): Read[] {
-  const read = letters.map(readLetter).filter((l) => l !== undefined)
-  const firstOpen = Math.min(...read.filter((l) => l.m.action === 'new-order').map((l) => l.at))
-  const key = ({ at, m: { action } }: Read): number => {
-    if (action === 'new-order' && at > firstOpen) return order.length - 0.5
-    return kind === 'buy' && laterOnBuy.includes(action) ? rank('waiting-seller-to-pay') + 0.5 : rank(action)
+/** Letters by their time; those of one second in the order in which they were filed. */
+function inOrder(letters: SavedLetter[]): Read[] {
+  return letters.map(readLetter).filter((l) => l !== undefined).sort((a, b) => a.at - b.at)
+}
+
+/**
+ * Sorts letters that came in one piece, as relays give what they have stored: in no order that means anything within a
+ * second. Letters that come one by one are in their order already, and may hold more than one round in a second: a taker
+ * leaves, the order is back in the book, another takes it.
+ */
+function sortBatch(r: TradeRecord, letters: SavedLetter[]): SavedLetter[] {
+  const opened = (l: SavedLetter): boolean => readLetter(l)?.m.action === 'new-order'
+  const firstOpen = Math.min(...[...r.letters, ...letters].filter(opened).map((l) => l.at))
+  const key = (l: SavedLetter): number => {
+    const action = readLetter(l)?.m.action ?? ''
+    if (action === 'new-order' && l.at > firstOpen) return order.length - 0.5
+    return r.kind === 'buy' && laterOnBuy.includes(action) ? rank('waiting-seller-to-pay') + 0.5 : rank(action)
   }
-  return read.sort((a, b) => a.at - b.at || key(a) - key(b) || (a.event < b.event ? -1 : 1))
+  return [...letters].sort((a, b) => a.at - b.at || key(a) - key(b) || (a.event < b.event ? -1 : 1))
 }
 
 /** Adds letters that are new; reports whether any was. */
 export function addLetters(r: TradeRecord, letters: SavedLetter[]): boolean {
   let grown = false
-  for (const l of letters) {
+  for (const l of sortBatch(r, letters)) {
     if (r.letters.some((x) => x.event === l.event)) continue
     r.letters.push(l)
     grown = true
@@ -199,7 +210,7 @@ export function viewTrade(record: TradeRecord, at: number, rates?: Map<string, n
     mayRate: false, lastAt: record.createdAt, live: true, ...(record.rated ? { rated: record.rated } : {}),
   }
   const since = { at: record.createdAt } // when the present status began
-  const letters = inOrder(record.letters, record.kind)
+  const letters = inOrder(record.letters)
   let restored = record.restored
   for (const l of letters) {
     if (restored && l.at > restored.at) {
