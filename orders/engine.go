@@ -23,8 +23,11 @@ type Outcome struct {
 // Engine runs the exchange: one input, one transaction. It is safe for concurrent use.
 type Engine struct {
 	store *Store
+	base  Rules // as started with
 	rules atomic.Pointer[Rules]
 	log   *slog.Logger
+
+	settings atomic.Pointer[Settings]
 
 	jobs    chan *job
 	stopped chan struct{}
@@ -36,6 +39,9 @@ type Engine struct {
 	hurry chan struct{} // has a value when waiting rows are to be tried at once
 	mu    sync.Mutex
 	fresh []*Row // committed rows that the dispatcher has not taken
+
+	moves  chan Move // for Moves
+	missed atomic.Int64
 }
 
 // job is one piece of work for the writer. Its function may run twice, so it only computes and writes to the tx.
@@ -53,6 +59,8 @@ type after struct {
 	from  Status
 	on    On
 	more  []after // of orders that were made on the way
+
+	settings *Settings // if they have changed
 }
 
 // NewEngine starts the writer over a store. Close ends it.
@@ -62,11 +70,11 @@ func NewEngine(store *Store, rules Rules, log *slog.Logger) (*Engine, error) {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	e := &Engine{
-		store: store, log: log, jobs: make(chan *job, 4*maxBatch), stopped: make(chan struct{}), stop: cancel,
+		store: store, base: rules, log: log, moves: make(chan Move, maxMoves), jobs: make(chan *job, 4*maxBatch), stopped: make(chan struct{}), stop: cancel,
 		owing: make(chan struct{}, 1), hurry: make(chan struct{}, 1),
 	}
 	e.rules.Store(&rules)
-	if err := e.load(); err != nil {
+	if err := errors.Join(e.loadSettings(), e.load()); err != nil {
 		cancel()
 		return nil, fmt.Errorf("load the exchange: %w", err)
 	}
@@ -468,10 +476,14 @@ func (e *Engine) settle(then after) {
 		e.keys.note(o)
 		if o.Status != then.from {
 			e.log.Info("order moved", "order", o.ID.String(), "from", string(then.from), "to", string(o.Status), "input", string(then.on))
+			e.moved(Move{Order: *o, From: then.from, On: then.on})
 		}
 	}
 	for _, m := range then.more {
 		e.settle(m)
+	}
+	if then.settings != nil {
+		e.adopt(then.settings)
 	}
 	if len(then.rows) == 0 {
 		return

@@ -14,8 +14,10 @@ type Ports struct {
 	Payer    Payer
 	Resolver Resolver
 	Courier  Courier
-	Now      func() time.Time
-	NewSeed  func() Seed
+	// Bell hears every alert, perhaps twice, after the log has it. It must not wait. Nil: nobody listens.
+	Bell    func(Bell)
+	Now     func() time.Time
+	NewSeed func() Seed
 }
 
 // laneKey is one queue. Rows of a lane go out in the order of their numbers, one at a time.
