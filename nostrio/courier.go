@@ -65,6 +65,29 @@ func (c *Courier) Rate(ctx context.Context, r orders.RatingNote) error {
 	return c.publish(ctx, e.Event(c.Key))
 }
 
+// Dispute signs and publishes a dispute event.
+func (c *Courier) Dispute(ctx context.Context, n orders.DisputeNote) error {
+	return c.publish(ctx, c.DisputeEvent(n))
+}
+
+// DisputeEvent makes the signed event of a dispute: always the same one.
+func (c *Courier) DisputeEvent(n orders.DisputeNote) nostr.Event {
+	e := DisputeEvent{
+		ID: n.Dispute, Status: n.State, Initiator: n.By, OpenedAt: n.OpenedAt, Expiration: n.Expiration, Name: c.Name,
+		CreatedAt: n.Stamp,
+	}
+	return e.Event(c.Key)
+}
+
+// DisputeEvents names the events of disputes, as Keep lists them.
+func DisputeEvents(open []orders.DisputeNote) []Kept {
+	list := make([]Kept, len(open))
+	for i, n := range open {
+		list[i] = Kept{Kind: KindDispute, D: n.Dispute.String(), CreatedAt: n.Stamp}
+	}
+	return list
+}
+
 func (c *Courier) orderEvent(a orders.Announcement) OrderEvent {
 	o := OrderEvent{
 		ID: a.Order, Kind: a.Kind, Status: a.Status, Amount: a.Amount, Fiat: a.Fiat, PaymentMethod: a.PaymentMethod,
@@ -93,15 +116,20 @@ func message(l orders.Letter) Message {
 	m := Message{Wrapper: WrapOrder, Body: Body{
 		RequestID: l.Request, TradeIndex: l.Index, Action: Action(l.Action), Payload: payload(l),
 	}}
-	switch l.Action {
-	case orders.SayCantDo:
+	switch {
+	case l.Action == orders.SayCantDo:
 		m.Wrapper = WrapCantDo
-	case orders.SayRestore, orders.SayLastIndex:
+	case l.Action == orders.SayRestore, l.Action == orders.SayLastIndex:
 		m.Wrapper = WrapRestore
+	case l.Action == orders.SayAddSolver, l.Info != nil:
+		m.Wrapper = WrapDispute
+	case l.Action == orders.SayText:
+		m.Wrapper = WrapDM
 	}
-	if !l.Order.IsZero() {
-		id := UUID(l.Order)
-		m.Body.ID = &id
+	if l.About != nil {
+		m.Body.ID = (*UUID)(l.About)
+	} else if !l.Order.IsZero() {
+		m.Body.ID = (*UUID)(&l.Order)
 	}
 	return m
 }
@@ -129,6 +157,12 @@ func payload(l orders.Letter) Payload {
 		return list
 	case l.Restore != nil:
 		return restored(l.Restore)
+	case l.Dispute != nil && l.Info != nil:
+		return Dispute{ID: UUID(*l.Dispute), Info: disputeInfo(l.Info)}
+	case l.Dispute != nil:
+		return Dispute{ID: UUID(*l.Dispute)}
+	case l.Text != "":
+		return TextMessage(l.Text)
 	}
 	return nil
 }
@@ -137,6 +171,15 @@ func restored(s *orders.Session) RestoreData {
 	var d RestoreData
 	for _, t := range s.Trades {
 		d.Orders = append(d.Orders, RestoredOrder{OrderID: UUID(t.Order), TradeIndex: t.Index, Status: t.Status})
+	}
+	for _, r := range s.Disputes {
+		e := RestoredDispute{
+			DisputeID: UUID(r.Dispute), OrderID: UUID(r.Order), TradeIndex: r.Index, Status: string(r.State), Initiator: string(r.By),
+		}
+		if !r.Solver.IsZero() {
+			e.SolverPubKey = keyText(&r.Solver)
+		}
+		d.Disputes = append(d.Disputes, e)
 	}
 	return d
 }
@@ -169,8 +212,6 @@ func peer(p *orders.PeerView) Peer {
 	if !p.Trade.IsZero() {
 		out.PubKey = p.Trade.String()
 	}
-	if s := p.Standing; s != nil {
-		out.Reputation = &UserInfo{Rating: s.Rating(), Reviews: s.Reviews, OperatingDays: uint64(s.Days)}
-	}
+	out.Reputation = userInfo(p.Standing)
 	return out
 }

@@ -25,6 +25,7 @@ const (
 	KindAuth      = 22242 // NIP-42
 	KindOrder     = 38383 // NIP-69
 	KindRating    = 38384 // Mostro protocol, "User rating"
+	KindDispute   = 38386 // Mostro protocol, "Dispute"
 	KindInfo      = 38385 // Mostro protocol, "Mostro instance status"
 )
 

@@ -21,7 +21,7 @@ func Translate(in Incoming, now int64, seed orders.Seed, decode func(orders.Orde
 		ID: in.ID, At: now, Seed: seed, Request: b.RequestID, Index: b.TradeIndex,
 		From: orders.Sender{Trade: in.Sender, Identity: in.Identity, Way: in.Way},
 	}
-	if b.ID != nil && b.Action != ActNewOrder {
+	if b.ID != nil && b.Action != ActNewOrder && b.Action != ActAdminTakeDispute && b.Action != ActAdminAddSolver {
 		input.Order = orders.OrderID(*b.ID)
 	}
 	input.Act = act(b, func(text string) orders.Invoice { return decode(input.Order, text) })
@@ -78,6 +78,18 @@ func act(b Body, decode func(string) orders.Invoice) orders.Act {
 		}
 	case ActTradePubKey:
 		return orders.TradeKey{}
+	case ActDispute:
+		return orders.OpenDispute{}
+	case ActAdminTakeDispute:
+		if b.ID != nil {
+			return orders.AdminTake{Dispute: orders.DisputeID(*b.ID)}
+		}
+	case ActAdminSettle, ActAdminCancel:
+		if v, ok := verdict(b.Action, b.Payload); ok {
+			return v
+		}
+	case ActAdminAddSolver:
+		return addSolver(b.Payload)
 	case ActOrders:
 		if p, ok := b.Payload.(IDs); ok {
 			return askOrders(p)

@@ -90,6 +90,18 @@ func cancelHold(s *step) {
 	s.owe(&CancelHold{Hash: s.hold.Hash})
 }
 
+// cancelAgain cancels a hold that the node has called gone: only a cancel proves where the money is.
+func cancelAgain(s *step) {
+	if s.hold == nil || s.hold.State == HoldSettled || s.hold.State == HoldCanceling {
+		return
+	}
+	s.setHold(s.hold, HoldCanceling)
+	s.owe(&CancelHold{Hash: s.hold.Hash})
+}
+
+// freeEscrow is the seller's word.
+func freeEscrow(s *step) { s.o.FreedBy = FreedBySeller }
+
 func settleHold(s *step) {
 	s.setHold(s.hold, HoldSettling)
 	s.owe(&SettleHold{Hash: s.hold.Hash})
@@ -251,6 +263,7 @@ func alertEscrowEnded(s *step) {
 
 func bookSettled(s *step) {
 	s.setHold(s.hold, HoldSettled)
+	s.unrefund(s.hold)
 	s.book(Settled, s.hold.Held, s.hold.Hash)
 }
 

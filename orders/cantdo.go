@@ -29,6 +29,11 @@ const (
 	InvalidFiatCurrency  Reason = "invalid_fiat_currency"
 	TooManyRequests      Reason = "too_many_requests"
 	PriceTooStale        Reason = "price_too_stale"
+	InvalidTextMessage   Reason = "invalid_text_message"
+	IsNotYourDispute     Reason = "is_not_your_dispute"
+	DisputeTakenByAdmin  Reason = "dispute_taken_by_admin"
+	NotAuthorized        Reason = "not_authorized"
+	DisputeCreationError Reason = "dispute_creation_error"
 )
 
 // ReasonOf takes the reason out of a wrapped error.

@@ -25,6 +25,12 @@ func (d *dispatcher) carryOut(ctx context.Context, r *Row, more bool) (gone bool
 				return false, 0, fmt.Errorf("publish a rating: %w", err)
 			}
 		}
+	case *DisputeNote:
+		if !more {
+			if err := d.p.Courier.Dispute(ctx, *e); err != nil {
+				return false, 0, fmt.Errorf("publish a dispute: %w", err)
+			}
+		}
 	case *ResolvePayout:
 		return d.resolve(ctx, r, e)
 	case *Alert:

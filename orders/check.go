@@ -83,8 +83,31 @@ func (t *tx) checkOrder(o *Order, bad badFunc) {
 	if o.Status.Final() != has(endedBucket, timeKey(o.UpdatedAt, o.ID[:])) {
 		bad("order %s: %s and the index of ended orders disagree", o.ID, o.Status)
 	}
+	t.checkDispute(o, bad)
 	t.checkHistory(o, bad)
 	t.checkMoney(o, bad)
+}
+
+// checkDispute: who is in dispute has one, and it ends with the decision on the money.
+func (t *tx) checkDispute(o *Order, bad badFunc) {
+	d := o.Dispute
+	if d == nil {
+		if o.Status == InDispute {
+			bad("order %s: in dispute without one", o.ID)
+		}
+		return
+	}
+	if of, ok := t.disputed(d.ID); !ok || of != o.ID || t.b.Bucket(casesBucket).Get(timeKey(d.OpenedAt, d.ID[:])) == nil {
+		bad("order %s: its dispute is not in the index", o.ID)
+	}
+	decided := o.Status.Final() || o.Status == SettledHoldInvoice
+	won := map[bool]DisputeState{true: DisputeSettled, false: DisputeRefunded}[o.Status == Success || o.Status == SettledHoldInvoice]
+	if d.State.Ended() != decided || decided && d.State != won || (d.EndedAt != 0) != decided {
+		bad("order %s: %s, and its dispute is %s", o.ID, o.Status, d.State)
+	}
+	if d.State == DisputeInProgress && d.TakenAt == 0 || d.State == DisputeInitiated && !d.Solver.IsZero() {
+		bad("order %s: its dispute is %s and taken at %d", o.ID, d.State, d.TakenAt)
+	}
 }
 
 // checkHistory follows the recorded transitions: each begins where the one before ended, and the table allows it.
@@ -147,6 +170,14 @@ func (t *tx) checkIndexes(bad badFunc) {
 		o, ok := t.order(OrderID(k[40:]))
 		if who := PubKey(k[:32]); !ok || o.Maker.Identity != who && o.Taker.Identity != who {
 			bad("party %x is not its order's", k)
+		}
+		return true
+	})
+	t.each(casesBucket, nil, func(k, _ []byte) bool {
+		id, ok := t.disputed(DisputeID(k[8:]))
+		o, known := t.order(id)
+		if !ok || !known || o.Dispute == nil || o.Dispute.ID != DisputeID(k[8:]) {
+			bad("dispute %x is not its order's", k)
 		}
 		return true
 	})

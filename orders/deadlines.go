@@ -11,6 +11,10 @@ func (r *Rules) deadlineOf(o *Order) int64 {
 		return o.TakenAt + r.WaitingSeconds
 	case SettledHoldInvoice:
 		return o.Payout.NextAt
+	case InDispute, Frozen:
+		if o.Dispute != nil {
+			return o.Dispute.RemindAt
+		}
 	}
 	return 0
 }

@@ -34,6 +34,8 @@ func (f *flaky) Rate(context.Context, RatingNote) error { return nil }
 
 func (f *flaky) Announce(context.Context, Announcement) error { return nil }
 
+func (f *flaky) Dispute(context.Context, DisputeNote) error { return nil }
+
 func TestDispatchCarriesATradeThroughOutages(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)

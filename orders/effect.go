@@ -20,6 +20,7 @@ const (
 	BookLane    Lane = "book"    // the public order event
 	AlertLane   Lane = "alert"   // to the operator
 	RatingLane  Lane = "rating"  // public rating events
+	DisputeLane Lane = "dispute" // the public dispute event
 	PayoutLane  Lane = "payout"  // asking a destination for an invoice
 )
 
@@ -53,6 +54,13 @@ const (
 	SayRestore             Action = "restore-session"
 	SayLastIndex           Action = "last-trade-index"
 	SayCantDo              Action = "cant-do"
+	SayDisputeByYou        Action = "dispute-initiated-by-you"
+	SayDisputeByPeer       Action = "dispute-initiated-by-peer"
+	SayTookDispute         Action = "admin-took-dispute"
+	SayAdminSettled        Action = "admin-settled"
+	SayAdminCanceled       Action = "admin-canceled"
+	SayAddSolver           Action = "admin-add-solver"
+	SayText                Action = "send-dm" // plain words; clients that don't show them lose nothing
 )
 
 // Letter is a message to one trade key. Sealing it is a pure function of this value, so that a repeat is the same
@@ -75,13 +83,29 @@ type Letter struct {
 	Points  int64          `json:"points,omitempty"`
 	Views   []OrderView    `json:"views,omitempty"`
 	Restore *Session       `json:"restore,omitempty"`
+	Dispute *DisputeID     `json:"dispute,omitempty"`
+	Info    *DisputeInfo   `json:"info,omitempty"` // with Dispute
+	Text    string         `json:"text,omitempty"`
+	// About is the dispute that the message names in the place of the order.
+	About *DisputeID `json:"about,omitempty"`
 	// Queue is the receiver behind whose messages this one stands in line; zero is To.
 	Queue PubKey `json:"queue,omitzero"`
 }
 
 // Session is all that goes on under one identity.
 type Session struct {
-	Trades []Restored `json:"trades"`
+	Trades   []Restored        `json:"trades"`
+	Disputes []RestoredDispute `json:"disputes,omitempty"` // their orders are not among the trades
+}
+
+// RestoredDispute is one open dispute of an identity. Solver is zero as long as nobody has taken it.
+type RestoredDispute struct {
+	Dispute DisputeID    `json:"dispute"`
+	Order   OrderID      `json:"order"`
+	Index   int64        `json:"index"`
+	State   DisputeState `json:"state"`
+	By      Side         `json:"by"`
+	Solver  PubKey       `json:"solver"`
 }
 
 // Restored is one trade of an identity, with the index of its trade key, 0 where it is not known.
@@ -132,6 +156,41 @@ type Announcement struct {
 	ExpiresAt     int64     `json:"expires_at"`
 	Expiration    int64     `json:"expiration"` // NIP-40
 	Stamp         int64     `json:"stamp"`      // created_at; rises with every announcement of one order
+}
+
+// DisputeInfo is what a solver learns of a disputed order. No identity and no preimage is in it.
+type DisputeInfo struct {
+	Order             OrderID   `json:"order"`
+	Kind              Kind      `json:"kind"`
+	Status            string    `json:"status"` // as on the wire, and Before too
+	Before            string    `json:"before"`
+	Hash              Hash      `json:"hash"`
+	Initiator         PubKey    `json:"initiator"` // trade keys
+	Buyer             PubKey    `json:"buyer"`
+	Seller            PubKey    `json:"seller"`
+	InitiatorPrivate  bool      `json:"initiator_private,omitempty"`
+	OtherPrivate      bool      `json:"other_private,omitempty"`
+	InitiatorStanding *Standing `json:"initiator_standing,omitempty"` // nil in full-privacy mode
+	OtherStanding     *Standing `json:"other_standing,omitempty"`
+	Premium           int64     `json:"premium"`
+	PaymentMethod     string    `json:"payment_method"`
+	Amount            Sats      `json:"amount"`
+	FiatAmount        int64     `json:"fiat_amount"`
+	Fee               Sats      `json:"fee"` // one side's share, or the whole where the seller pays it all
+	BuyerInvoice      string    `json:"buyer_invoice,omitempty"`
+	HeldAt            int64     `json:"held_at"` // unix seconds
+	TakenAt           int64     `json:"taken_at"`
+	CreatedAt         int64     `json:"created_at"`
+}
+
+// DisputeNote is the public dispute event (Mostro protocol, kind 38386), addressed by the dispute's id.
+type DisputeNote struct {
+	Dispute    DisputeID    `json:"dispute"`
+	State      DisputeState `json:"state"`
+	By         Side         `json:"by"`
+	OpenedAt   int64        `json:"opened_at"`
+	Expiration int64        `json:"expiration"` // NIP-40
+	Stamp      int64        `json:"stamp"`      // created_at; rises with every event of one dispute
 }
 
 // RatingNote is the public rating event of a user (Mostro protocol, kind 38384), addressed by the trade key under which
@@ -201,6 +260,7 @@ func (l Letter) Lane() Lane {
 }
 func (Announcement) Lane() Lane  { return BookLane }
 func (RatingNote) Lane() Lane    { return RatingLane }
+func (DisputeNote) Lane() Lane   { return DisputeLane }
 func (ResolvePayout) Lane() Lane { return PayoutLane }
 func (c CreateHold) Lane() Lane  { return Lane(c.Hash.String()) }
 func (c SettleHold) Lane() Lane  { return Lane(c.Hash.String()) }
@@ -227,6 +287,7 @@ type rowJSON struct {
 var effectKinds = map[string]func() Effect{
 	"letter":         func() Effect { return &Letter{} },
 	"announcement":   func() Effect { return &Announcement{} },
+	"dispute":        func() Effect { return &DisputeNote{} },
 	"rating":         func() Effect { return &RatingNote{} },
 	"resolve-payout": func() Effect { return &ResolvePayout{} },
 	"create-hold":    func() Effect { return &CreateHold{} },
@@ -244,6 +305,8 @@ func effectKind(e Effect) string {
 		return "announcement"
 	case *RatingNote:
 		return "rating"
+	case *DisputeNote:
+		return "dispute"
 	case *ResolvePayout:
 		return "resolve-payout"
 	case *CreateHold:

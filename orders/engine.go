@@ -54,11 +54,12 @@ type job struct {
 
 // after is what a job leaves to do once its transaction is on disk.
 type after struct {
-	rows  []*Row
-	order *Order // moved
-	from  Status
-	on    On
-	more  []after // of orders that were made on the way
+	rows    []*Row
+	order   *Order // moved
+	from    Status
+	on      On
+	more    []after  // of orders that were made on the way
+	solvers []Solver // all, if they have changed; not nil then
 
 	settings *Settings // if they have changed
 }
@@ -241,7 +242,7 @@ func (s *step) counts() bool {
 // begin makes the step: the order, the hold and the facts that the guards ask for.
 func (e *Engine) begin(t *tx, in *Input) (*step, error) {
 	s := &step{in: in, rules: e.rules.Load(), o: &Order{}}
-	id := in.Order
+	id := t.subject(in)
 	if h, ok := hashOf(in.Act); ok {
 		hold, known := t.hold(h)
 		if !known {
@@ -254,14 +255,25 @@ func (e *Engine) begin(t *tx, in *Input) (*step, error) {
 	}
 	if o, ok := t.order(id); ok && in.Act.On() != OnNewOrder {
 		s.o = o
-	} else if in.From.Trade.IsZero() {
+	} else if in.From.Trade.IsZero() && !officialAct(in.Act) {
 		return nil, fmt.Errorf("%s: there is no order %s", in.Act.On(), id)
 	}
 	s.from = s.o.Status
 	s.loadHold(t)
 	s.loadFacts(t)
+	s.loadOfficials(t)
 	s.loadInvoice(t)
 	return s, nil
+}
+
+// subject is the order that a message is about. A dispute is taken by its own id.
+func (t *tx) subject(in *Input) OrderID {
+	a, ok := in.Act.(AdminTake)
+	if !ok || a.Dispute.IsZero() {
+		return in.Order
+	}
+	id, _ := t.disputed(a.Dispute)
+	return id
 }
 
 // loadHold finds the order's current hold; an input about another one is a stray.
@@ -336,6 +348,15 @@ func invoiceHash(a Act) (h Hash) {
 
 // run decides: guards, then the life cycle. It returns the reason of a refusal, else empty.
 func (s *step) run() Reason {
+	reason := s.resolve()
+	if reason == "" {
+		s.noteWay()
+	}
+	s.recordAct(reason)
+	return reason
+}
+
+func (s *step) resolve() Reason {
 	if s.stray != nil {
 		s.straggler()
 		return ""
@@ -363,7 +384,7 @@ func (s *step) run() Reason {
 		s.noteHold()
 		s.meet()
 		s.take(r)
-	case !s.in.From.Trade.IsZero():
+	case !s.in.From.Trade.IsZero() || officialAct(s.in.Act):
 		return s.refuse(lastly[s.in.Act.On()])
 	default:
 		s.unexpected()
@@ -430,8 +451,14 @@ func (s *step) refuse(err error) Reason {
 	if !ok || reason == "" {
 		reason = InvalidAction
 	}
+	if s.in.From.Trade.IsZero() { // the operator, who has the outcome
+		return reason
+	}
 	l := s.letter(s.in.From, SayCantDo)
 	l.Order, l.Request, l.Reason = s.in.Order, s.in.Request, reason
+	if a, ok := s.in.Act.(AdminTake); ok {
+		l.About = &a.Dispute
+	}
 	s.owe(l)
 	return reason
 }
@@ -445,6 +472,13 @@ func (s *step) save(t *tx) after {
 		t.putUser(u)
 	}
 	then := after{from: s.from, on: s.in.Act.On()}
+	for _, v := range s.saveSolver {
+		t.putSolver(v)
+		then.solvers = t.solvers()
+	}
+	for _, r := range s.records {
+		t.addRecord(r)
+	}
 	for _, c := range s.children {
 		then.more = append(then.more, c.save(t))
 	}
@@ -484,6 +518,9 @@ func (e *Engine) settle(then after) {
 	}
 	if then.settings != nil {
 		e.adopt(then.settings)
+	}
+	if then.solvers != nil {
+		e.keys.setSolvers(then.solvers)
 	}
 	if len(then.rows) == 0 {
 		return

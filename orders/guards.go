@@ -29,6 +29,15 @@ func payoutKnown(s *step) bool {
 	return s.o.Payout.Destination != "" || s.o.Payout.Invoice != "" && s.o.Payout.Expires >= s.in.At+s.rules.InvoiceWindow-s.rules.WaitingSeconds
 }
 
+// freedBySolver: a solver has given the escrow to the buyer, not the seller.
+func freedBySolver(s *step) bool { return s.o.FreedBy == FreedBySolver }
+
+// freed: somebody with the right to has given the escrow to the buyer.
+func freed(s *step) bool { return s.o.FreedBy != "" }
+
+// undisputed: nobody has opened a dispute.
+func undisputed(s *step) bool { return s.o.Dispute == nil }
+
 // unusedInvoice: what the buyer's destination gave was never given to another order, and is no hold of ours.
 func unusedInvoice(s *step) bool {
 	return !s.facts.invoiceIsHold && (s.facts.invoiceUsedBy.IsZero() || s.facts.invoiceUsedBy == s.o.ID)
@@ -47,15 +56,15 @@ type guard func(*step) error
 // server checks (Mostro protocol and server, "cant-do"): a client hears the first reason that applies.
 var doors = map[On][]guard{
 	OnNewOrder: {
-		freshIndex, open, fewOrders, termsWhole, termsCurrency, termsAmounts, termsLimits, makerInvoicePayable,
+		notBanned, freshIndex, open, fewOrders, termsWhole, termsCurrency, termsAmounts, termsLimits, makerInvoicePayable,
 		termsExpiry,
 	},
 	OnTakeSell: {
-		freshIndex, orderKnown, open, notBusy, kindIs(Sell), inStatus(InvalidOrderStatus), notExpired, notOwn,
+		notBanned, freshIndex, orderKnown, open, notBusy, kindIs(Sell), inStatus(InvalidOrderStatus), notExpired, notOwn,
 		fairDeal, takerInvoicePayable,
 	},
 	OnTakeBuy: {
-		freshIndex, orderKnown, open, notBusy, kindIs(Buy), inStatus(InvalidOrderStatus), notExpired, notOwn,
+		notBanned, freshIndex, orderKnown, open, notBusy, kindIs(Buy), inStatus(InvalidOrderStatus), notExpired, notOwn,
 		fairDeal,
 	},
 	OnAddInvoice: {
@@ -66,17 +75,27 @@ var doors = map[On][]guard{
 	OnCancel:    {orderKnown, notCanceledYet, inStatus(NotAllowedByStatus), mayCancel},
 	OnRateUser:  {orderKnown, fromParty(InvalidPubkey), points, inStatus(InvalidOrderStatus), notRatedYet},
 	OnTradeKey:  {orderKnown, inStatus(InvalidOrderStatus), makerIdentity(InvalidPubkey)},
+	OnDispute:   {orderKnown, noDisputeYet, inStatus(NotAllowedByStatus), fromParty(InvalidPubkey)},
 	OnOrders:    {someAsked, fewAsked, someFound},
 	OnRestore:   {},
 	OnLastIndex: {userKnown},
 	OnOther:     {refuseOther},
+
+	OnAdminTake:   {disputeKnown, mayTake, inStatus(InvalidPubkey)},
+	OnAdminSettle: {orderKnown, assigned, mayJudge, inStatus(InvalidOrderStatus), noBonds},
+	OnAdminCancel: {orderKnown, assigned, mayJudge, inStatus(NotAllowedByStatus), noBonds},
+	OnAddSolver:   {adminOnly, solverNamed},
 }
 
 // lastly is the reason where every guard passed and no row fits: the status has rows for the input, but none for this
 // sender now.
 var lastly = map[On]Reason{
-	OnRateUser: InvalidOrderStatus,
-	OnCancel:   NotAllowedByStatus,
+	OnRateUser:    InvalidOrderStatus,
+	OnCancel:      NotAllowedByStatus,
+	OnDispute:     NotAllowedByStatus,
+	OnAdminTake:   InvalidPubkey,
+	OnAdminSettle: InvalidOrderStatus,
+	OnAdminCancel: NotAllowedByStatus,
 }
 
 func orderKnown(s *step) error {
@@ -385,7 +404,7 @@ func noPayoutInFlight(s *step) error {
 }
 
 func notCanceledYet(s *step) error {
-	if s.o.Status == Canceled || s.o.Status == CoopCanceled {
+	if s.o.Status == Canceled || s.o.Status == CanceledByAdmin || s.o.Status == CoopCanceled {
 		return OrderAlreadyCanceled
 	}
 	return nil

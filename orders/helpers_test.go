@@ -33,28 +33,34 @@ func findCall(f *ast.File, name string) (pos token.Pos) {
 // world is an exchange over a real store, with a node, a wallet and relays that keep state and insist on the
 // contracts of the ports. It has no dispatcher: a test lets effects out one by one, in whatever order it likes.
 type world struct {
-	t     testing.TB
-	path  string
-	store *Store
-	e     *Engine
-	rules Rules
-	now   int64
-	n     uint64
-	said  []Letter
-	book  []Announcement
-	notes []RatingNote
-	quote *Quote
-	node  *fakeNode
-	deaf  bool // no relay takes anything
-	heeds func(Letter)
-	asked []Input // every message of a client, as relays keep them
+	t       testing.TB
+	path    string
+	store   *Store
+	e       *Engine
+	rules   Rules
+	now     int64
+	n       uint64
+	said    []Letter
+	book    []Announcement
+	notes   []RatingNote
+	cases   []DisputeNote
+	alerted []string // what the operator heard
+	quote   *Quote
+	node    *fakeNode
+	deaf    bool // no relay takes anything
+	heeds   func(Letter)
+	asked   []Input // every message of a client, as relays keep them
 }
 
 const startTime = 1_767_225_600
 
+// serverKey is the server's own identity.
+var serverKey = PubKey{0: 0xad, 31: 1}
+
 func newWorld(t testing.TB, change ...func(*Rules)) *world {
 	t.Helper()
 	w := &world{t: t, path: filepath.Join(t.TempDir(), "orders.db"), now: startTime, rules: DefaultRules()}
+	w.rules.Admins = []PubKey{serverKey}
 	for _, c := range change {
 		c(&w.rules)
 	}
@@ -224,6 +230,9 @@ func (w *world) pump() {
 func (w *world) carry(r *Row) bool {
 	w.t.Helper()
 	d := &dispatcher{e: w.e, p: w.ports()}
+	if a, ok := r.Effect.(*Alert); ok {
+		w.alerted = append(w.alerted, a.Text)
+	}
 	gone, _, err := d.carryOut(w.t.Context(), r, false)
 	if err != nil && !errors.Is(err, errNodeDown) && !errors.Is(err, errLost) {
 		w.t.Fatalf("carry %s: %v", effectKind(r.Effect), err)
@@ -254,6 +263,19 @@ func (w *world) Rate(_ context.Context, r RatingNote) error {
 		return errNodeDown
 	}
 	w.notes = append(w.notes, r)
+	return nil
+}
+
+func (w *world) Dispute(_ context.Context, n DisputeNote) error {
+	if w.deaf {
+		return errNodeDown
+	}
+	for _, old := range w.cases {
+		if old.Dispute == n.Dispute && n.Stamp <= old.Stamp {
+			w.t.Errorf("created_at of the dispute event does not rise: %d after %d", n.Stamp, old.Stamp)
+		}
+	}
+	w.cases = append(w.cases, n)
 	return nil
 }
 
@@ -311,6 +333,7 @@ var (
 type fakeNode struct {
 	mu      sync.Mutex
 	down    bool
+	stuck   map[Hash]bool // holds that it cannot settle now
 	session string
 	holds   map[Hash]*fakeHold
 	paid    map[Hash]*fakePay
@@ -334,7 +357,7 @@ type fakePay struct {
 }
 
 func newFakeNode() *fakeNode {
-	return &fakeNode{session: "1", holds: map[Hash]*fakeHold{}, paid: map[Hash]*fakePay{}, labels: map[string]Hash{}, claims: map[OrderID][]Hash{}}
+	return &fakeNode{session: "1", stuck: map[Hash]bool{}, holds: map[Hash]*fakeHold{}, paid: map[Hash]*fakePay{}, labels: map[string]Hash{}, claims: map[OrderID][]Hash{}}
 }
 
 func (n *fakeNode) Create(_ context.Context, h Hold, label, _ string, expiry int64) (string, error) {
@@ -358,7 +381,7 @@ func (n *fakeNode) Settle(_ context.Context, h Hold) error {
 	defer n.mu.Unlock()
 	f := n.holds[h.Hash]
 	switch {
-	case n.down:
+	case n.down, n.stuck[h.Hash]:
 		return errNodeDown
 	case f == nil || f.state == HoldCanceled:
 		return ErrHoldCanceled

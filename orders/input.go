@@ -14,10 +14,17 @@ const (
 	OnCancel     On = "cancel"
 	OnRateUser   On = "rate-user"
 	OnTradeKey   On = "trade-pubkey"
+	OnDispute    On = "dispute"
 	OnOrders     On = "orders"
 	OnRestore    On = "restore-session"
 	OnLastIndex  On = "last-trade-index"
 	OnOther      On = "other" // a well-formed request that this server does not serve
+
+	// What solvers, admins and the operator say.
+	OnAdminTake   On = "admin-take-dispute"
+	OnAdminSettle On = "admin-settle"
+	OnAdminCancel On = "admin-cancel"
+	OnAddSolver   On = "admin-add-solver"
 
 	OnHoldCreated    On = "hold-created"
 	OnHoldAccepted   On = "hold-accepted"
@@ -27,15 +34,16 @@ const (
 	OnPayoutPaid     On = "payout-paid"
 	OnPayoutFailed   On = "payout-failed"
 	OnDeadline       On = "deadline"
+	OnEscrowNearing  On = "escrow-nearing"
 	OnEscrowDeadline On = "escrow-deadline"
 )
 
 // Ons lists every input, in the order of the constants.
 var Ons = []On{
-	OnNewOrder, OnTakeSell, OnTakeBuy, OnAddInvoice, OnFiatSent, OnRelease, OnCancel, OnRateUser, OnTradeKey, OnOrders,
-	OnRestore, OnLastIndex, OnOther,
+	OnNewOrder, OnTakeSell, OnTakeBuy, OnAddInvoice, OnFiatSent, OnRelease, OnCancel, OnRateUser, OnTradeKey, OnDispute,
+	OnOrders, OnRestore, OnLastIndex, OnOther, OnAdminTake, OnAdminSettle, OnAdminCancel, OnAddSolver,
 	OnHoldCreated, OnHoldAccepted, OnHoldSettled, OnHoldCanceled, OnPayoutResolved, OnPayoutPaid, OnPayoutFailed,
-	OnDeadline, OnEscrowDeadline,
+	OnDeadline, OnEscrowNearing, OnEscrowDeadline,
 }
 
 // Input is one thing that happened, with everything needed to decide on it: the engine reads no clock, no random
@@ -126,6 +134,8 @@ type (
 	RateUser struct{ Points int64 }
 	// TradeKey moves a pending order of the sender's identity to the trade key that wrote the message.
 	TradeKey struct{}
+	// OpenDispute asks for a solver.
+	OpenDispute struct{}
 	// AskOrders asks for orders of the sender's identity.
 	AskOrders struct{ IDs []OrderID }
 	// AskRestore asks for all trades of the sender's identity that go on.
@@ -136,6 +146,33 @@ type (
 	Other struct {
 		Action string
 		Reason Reason
+	}
+)
+
+// The acts of solvers, admins and the operator. A message has them with a From, whose identity must have the right. An
+// input without From is the operator's own, by the node's RPC; Operator then names him in the audit.
+type (
+	// AdminTake takes a dispute, by its own id or, where that is zero, by Input.Order.
+	AdminTake struct {
+		Dispute  DisputeID
+		Operator string
+	}
+	// AdminSettle gives the escrow to the buyer. Note goes into the audit.
+	AdminSettle struct {
+		SlashBuyer, SlashSeller bool // their bonds
+		Operator, Note          string
+	}
+	// AdminCancel gives the escrow back to the seller.
+	AdminCancel struct {
+		SlashBuyer, SlashSeller bool
+		Operator, Note          string
+	}
+	// AddSolver names a solver, or changes his level. Problem is why the message could not be read, else empty.
+	AddSolver struct {
+		Key      PubKey
+		Level    Level
+		Problem  Reason
+		Operator string
 	}
 )
 
@@ -182,6 +219,12 @@ type (
 	}
 	// DeadlineReached: the time of the order's present status is over.
 	DeadlineReached struct{ Deadline int64 }
+	// EscrowNearing: so many blocks are left before the lowest CLTV expiry of the hold. It is said at each block.
+	EscrowNearing struct {
+		Hash   Hash
+		Height uint32
+		Left   uint32
+	}
 	// EscrowEnding: the hold comes too near to its CLTV expiry to be left alone.
 	EscrowEnding struct {
 		Hash   Hash
@@ -210,7 +253,13 @@ func (HoldIsCanceled) On() On  { return OnHoldCanceled }
 func (PayoutPaid) On() On      { return OnPayoutPaid }
 func (PayoutFailed) On() On    { return OnPayoutFailed }
 func (DeadlineReached) On() On { return OnDeadline }
+func (EscrowNearing) On() On   { return OnEscrowNearing }
 func (EscrowEnding) On() On    { return OnEscrowDeadline }
+func (OpenDispute) On() On     { return OnDispute }
+func (AdminTake) On() On       { return OnAdminTake }
+func (AdminSettle) On() On     { return OnAdminSettle }
+func (AdminCancel) On() On     { return OnAdminCancel }
+func (AddSolver) On() On       { return OnAddSolver }
 
 // hashOf returns the payment hash that an act of the node is about.
 func hashOf(a Act) (Hash, bool) {
@@ -222,6 +271,8 @@ func hashOf(a Act) (Hash, bool) {
 	case HoldIsSettled:
 		return a.Hash, true
 	case HoldIsCanceled:
+		return a.Hash, true
+	case EscrowNearing:
 		return a.Hash, true
 	case EscrowEnding:
 		return a.Hash, true

@@ -12,7 +12,7 @@ import (
 )
 
 // What the reference server learned the hard way, one test for each invariant that can be stated at the exchange. Left
-// out: I19, I20 (bonds) and I25 (disputes), which are later work; I27, I28 and I35 (signatures, the inbox), which are
+// out: I19, I20 (bonds), which are later work; I25 is in roster_test.go; I27, I28 and I35 (signatures, the inbox), which are
 // Nostr's; I33 (fetches from strangers' hosts), which is the plugin's.
 
 func TestI01_APaymentIsMarkedOnDiskBeforeTheNodeIsAsked(t *testing.T) {

@@ -5,9 +5,10 @@ import "sync"
 // knownKeys are the trade keys of orders that have not ended, for the spam gate. A key is known from the moment that
 // its order is committed.
 type knownKeys struct {
-	mu     sync.RWMutex
-	keys   map[PubKey]int       // how many orders it takes part in
-	orders map[OrderID][]PubKey // whose keys are counted for it
+	mu      sync.RWMutex
+	keys    map[PubKey]int       // how many orders it takes part in
+	orders  map[OrderID][]PubKey // whose keys are counted for it
+	solvers map[PubKey]bool
 }
 
 func (k *knownKeys) note(o *Order) {
@@ -30,16 +31,27 @@ func (k *knownKeys) note(o *Order) {
 	}
 }
 
-// Known reports whether the trade key takes part in an order that has not ended.
+func (k *knownKeys) setSolvers(all []Solver) {
+	set := make(map[PubKey]bool, len(all))
+	for _, v := range all {
+		set[v.Key] = true
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.solvers = set
+}
+
+// Known reports whether the trade key takes part in an order that has not ended, or is a solver's or an admin's.
 func (e *Engine) Known(key PubKey) bool {
 	e.keys.mu.RLock()
 	defer e.keys.mu.RUnlock()
-	return e.keys.keys[key] > 0
+	return e.keys.keys[key] > 0 || e.keys.solvers[key] || e.rules.Load().admin(key)
 }
 
 // load fills what the engine keeps in memory: the keys of open orders. Finished orders cost nothing at start.
 func (e *Engine) load() error {
 	return e.read(func(t *tx) {
+		e.keys.setSolvers(t.solvers())
 		t.each(openBucket, nil, func(k, _ []byte) bool {
 			if o, ok := t.order(OrderID(k)); ok {
 				e.keys.note(o)

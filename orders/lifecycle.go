@@ -28,6 +28,7 @@ var lifecycle = map[Status][]row{
 		{OnTakeBuy, anyone, always, WaitingPayment, do(assignTaker, useMakerPayout, makeHold, publish)},
 		{OnTradeKey, anyone, always, Pending, do(moveTradeKey)},
 		{OnCancel, maker, always, Canceled, do(tellMakerCanceled, publish)},
+		{OnAdminCancel, operator, always, CanceledByAdmin, do(tellMakerCanceled, publish)},
 		{OnDeadline, node, always, Expired, do(tellMakerCanceled, publish)},
 	},
 	// The buyer owes an invoice. On a sell order he is the taker and nothing is held, unless his first invoice grew too
@@ -60,21 +61,41 @@ var lifecycle = map[Status][]row{
 		{OnFiatSent, buyer, always, FiatSent, do(keepNextKey, tellFiatSent)},
 		{OnCancel, party, confirmsCancel, CoopCanceled, do(cancelHold, tellCoopCanceled, publish)},
 		{OnCancel, party, always, Active, do(askCoopCancel)},
+		{OnDispute, party, always, InDispute, do(openDispute)},
+		{OnEscrowNearing, node, warningDue, Active, do(tellBlocksLeft)},
 		{OnEscrowDeadline, node, always, Canceled, do(cancelHold, tellEscrowLost, tellBothCanceled, publish)},
 		{OnHoldCanceled, node, always, Canceled, do(alertEscrowLost, tellEscrowLost, tellBothCanceled, publish)},
 	},
 	// The buyer says that he has paid.
 	FiatSent: {
-		{OnRelease, seller, always, Settling, do(keepNextKey, settleHold)},
+		{OnRelease, seller, always, Settling, do(freeEscrow, keepNextKey, settleHold)},
 		{OnCancel, party, confirmsCancel, CoopCanceled, do(cancelHold, tellCoopCanceled, publish)},
 		{OnCancel, party, always, FiatSent, do(askCoopCancel)},
+		{OnDispute, party, always, InDispute, do(openDispute)},
+		{OnEscrowNearing, node, always, InDispute, do(openDispute, tellBlocksLeft)}, // filed for the buyer
 		{OnEscrowDeadline, node, always, Canceled, do(cancelHold, alertEscrowEnded, tellEscrowLost, tellBothCanceled, publish)},
-		{OnHoldCanceled, node, always, Frozen, do(alertEscrowLost, tellEscrowLost)},
+		{OnHoldCanceled, node, always, Frozen, do(alertEscrowLost, tellEscrowLost, tellFrozen, openDispute)},
 	},
-	// The seller released; the node has been given the preimage.
+	// A solver decides. Until then the seller may release, and both may agree to cancel.
+	InDispute: {
+		{OnRelease, seller, always, Settling, do(freeEscrow, keepNextKey, settleHold)},
+		{OnCancel, party, confirmsCancel, CoopCanceled, do(cancelHold, endRefunded, tellCoopCanceled, publish)},
+		{OnCancel, party, always, InDispute, do(askCoopCancel)},
+		{OnAdminTake, official, holdsAlready, InDispute, do(tellSolverTook)},
+		{OnAdminTake, official, always, InDispute, do(takeDispute, tellTook, publishDispute)},
+		{OnAdminSettle, official, always, Settling, do(judgeForBuyer, settleHold)},
+		{OnAdminCancel, official, always, CanceledByAdmin, do(judgeForSeller, cancelHold, endRefunded, tellAdminCanceled, publish)},
+		{OnDeadline, node, untaken, InDispute, do(remindSolvers)},
+		{OnDeadline, node, always, InDispute, do(remindHolder)},
+		{OnEscrowNearing, node, warningDue, InDispute, do(tellBlocksLeft)},
+		{OnEscrowDeadline, node, always, Canceled, do(cancelHold, alertDisputeRanOut, endRefunded, tellEscrowLost, tellBothCanceled, publish)},
+		{OnHoldCanceled, node, always, Frozen, do(alertEscrowLost, tellEscrowLost, tellFrozen, openDispute)},
+	},
+	// The seller released, or a solver decided for the buyer; the node has been given the preimage.
 	Settling: {
-		{OnHoldSettled, node, always, SettledHoldInvoice, do(bookSettled, tellBuyerReleased, openRest, tellSellerReleased, startPayout)},
-		{OnHoldCanceled, node, always, Frozen, do(alertEscrowLost, tellEscrowLost)},
+		{OnHoldSettled, node, freedBySolver, SettledHoldInvoice, do(bookSettled, endSettled, tellAdminSettled, startPayout)},
+		{OnHoldSettled, node, always, SettledHoldInvoice, do(bookSettled, endSettled, tellBuyerReleased, openRest, tellSellerReleased, startPayout)},
+		{OnHoldCanceled, node, always, Frozen, do(alertEscrowLost, tellEscrowLost, tellFrozen, openDispute)},
 	},
 	// The money is ours to pay out. Nothing un-settles.
 	SettledHoldInvoice: {
@@ -89,10 +110,27 @@ var lifecycle = map[Status][]row{
 	Success: {
 		{OnRateUser, party, always, Success, do(rate)},
 	},
-	Canceled:     {},
-	CoopCanceled: {},
-	Expired:      {},
-	Frozen:       {},
+	Canceled:        {},
+	CanceledByAdmin: {},
+	CoopCanceled: {
+		{OnAdminSettle, official, always, CoopCanceled, do(tellSolverCoopCanceled)},
+		{OnAdminCancel, official, always, CoopCanceled, do(tellSolverCoopCanceled)},
+	},
+	Expired: {},
+	// The escrow is gone, as the node said. A settle is tried before anything is paid out, and a cancel before anything
+	// is believed to be refunded: the node's proof counts, and not what it said before.
+	Frozen: {
+		{OnHoldSettled, node, freedBySolver, SettledHoldInvoice, do(bookSettled, endSettled, tellAdminSettled, startPayout)},
+		{OnHoldSettled, node, freed, SettledHoldInvoice, do(bookSettled, endSettled, tellBuyerReleased, openRest, tellSellerReleased, startPayout)},
+		{OnCancel, party, confirmsCancel, CoopCanceled, do(cancelAgain, endRefunded, tellCoopCanceled, publish)},
+		{OnCancel, party, always, Frozen, do(askCoopCancel)},
+		{OnDispute, party, always, Frozen, do(openDispute)},
+		{OnAdminTake, official, holdsAlready, Frozen, do(tellSolverTook)},
+		{OnAdminTake, official, always, Frozen, do(takeDispute, tellTook, publishDispute)},
+		{OnAdminSettle, official, always, Settling, do(judgeForBuyer, settleHold)},
+		{OnAdminCancel, official, always, CanceledByAdmin, do(judgeForSeller, cancelAgain, endRefunded, tellAdminCanceled, publish)},
+		{OnDeadline, node, always, Frozen, do(remindFrozen)},
+	},
 }
 
 // who is the author of an input.
@@ -105,7 +143,10 @@ const (
 	buyer  who = "buyer"
 	seller who = "seller"
 	party  who = "party" // maker or taker
-	node   who = "node"  // the Lightning node, a timer, an operator
+	node   who = "node"  // the Lightning node, a timer
+
+	official who = "official" // a solver, an admin or the operator, as the guards allow
+	operator who = "operator"
 )
 
 // wrote reports whether w is the author of the step's input.
@@ -124,6 +165,10 @@ func (w who) wrote(s *step) bool {
 		return known && side == Seller
 	case party:
 		return known
+	case official:
+		return s.actor.Role != ""
+	case operator:
+		return s.actor.Role == RoleOperator
 	}
 	return s.in.From.Trade.IsZero()
 }

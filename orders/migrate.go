@@ -12,6 +12,7 @@ import (
 var migrations = []func(*bbolt.Tx) error{
 	migrateToFirst,
 	migrateToParties,
+	migrateToDisputes,
 	migrateToTimes,
 }
 

@@ -38,26 +38,30 @@ const (
 	WaitingPayment      Status = "waiting-payment"
 	Active              Status = "active"
 	FiatSent            Status = "fiat-sent"
-	// Settling: the seller released, the node has not yet proved that the hold invoice is settled.
+	// InDispute: a solver decides, unless the parties agree before.
+	InDispute Status = "dispute"
+	// Settling: the seller released, or a solver said so, and the node has not yet proved that the hold invoice is settled.
 	Settling           Status = "settling"
 	SettledHoldInvoice Status = "settled-hold-invoice"
 	Success            Status = "success"
 	Canceled           Status = "canceled"
+	CanceledByAdmin    Status = "canceled-by-admin"
 	CoopCanceled       Status = "cooperatively-canceled"
 	Expired            Status = "expired"
-	// Frozen: the escrow was lost after the fiat was sent; nothing moves until a person decides.
+	// Frozen: the escrow was lost after the fiat was sent; nothing moves until a person decides, or the node proves that
+	// it was not lost.
 	Frozen Status = "frozen"
 )
 
 // Statuses lists every status in the order of a trade.
 var Statuses = []Status{
-	Pending, WaitingBuyerInvoice, WaitingPayment, Active, FiatSent, Settling, SettledHoldInvoice,
-	Success, Canceled, CoopCanceled, Expired, Frozen,
+	Pending, WaitingBuyerInvoice, WaitingPayment, Active, FiatSent, InDispute, Settling, SettledHoldInvoice,
+	Success, Canceled, CanceledByAdmin, CoopCanceled, Expired, Frozen,
 }
 
 // Final reports whether no input changes the status any more.
 func (s Status) Final() bool {
-	return slices.Contains([]Status{Success, Canceled, CoopCanceled, Expired}, s)
+	return slices.Contains([]Status{Success, Canceled, CanceledByAdmin, CoopCanceled, Expired}, s)
 }
 
 // Wire returns the status as clients know it.
@@ -66,7 +70,7 @@ func (s Status) Wire() string {
 	case Settling:
 		return string(SettledHoldInvoice)
 	case Frozen:
-		return "dispute"
+		return string(InDispute)
 	}
 	return string(s)
 }
@@ -76,7 +80,7 @@ func (s Status) Public() string {
 	switch s {
 	case Pending, Success:
 		return string(s)
-	case Canceled, CoopCanceled, Expired:
+	case Canceled, CanceledByAdmin, CoopCanceled, Expired:
 		return string(Canceled)
 	}
 	return "in-progress"
@@ -162,14 +166,17 @@ type Order struct {
 	// MakerPayout is the payout invoice that the maker of a buy order gave at once. It outlives an abandoned take.
 	MakerPayout Payout   `json:"maker_payout"`
 	Payout      Payout   `json:"payout"`
-	Next        *NextKey `json:"next,omitempty"`       // of a range order's maker
-	Parent      OrderID  `json:"parent"`               // the range order of which this is the rest
-	Hold        Hash     `json:"hold"`                 // payment hash of the current hold invoice
-	CancelBy    Side     `json:"cancel_by,omitempty"`  // who asked for a cooperative cancel
+	Next        *NextKey `json:"next,omitempty"`      // of a range order's maker
+	Parent      OrderID  `json:"parent"`              // the range order of which this is the rest
+	Hold        Hash     `json:"hold"`                // payment hash of the current hold invoice
+	CancelBy    Side     `json:"cancel_by,omitempty"` // who asked for a cooperative cancel
+	FreedBy     FreedBy  `json:"freed_by,omitempty"`  // on whose word the escrow goes to the buyer
+	Dispute     *Dispute `json:"dispute,omitempty"`
 	CreatedAt   int64    `json:"created_at"`           // unix seconds, as are all times
 	ExpiresAt   int64    `json:"expires_at"`           // end of the pending life
 	TakenAt     int64    `json:"taken_at,omitempty"`   // start of the present waiting duty
 	HeldAt      int64    `json:"held_at,omitempty"`    // the escrow was locked
+	WarnedAt    int64    `json:"warned_at,omitempty"`  // the parties were last told how many blocks are left
 	Deadline    int64    `json:"deadline,omitempty"`   // when the present status ends by itself; 0 never
 	Published   int64    `json:"published,omitempty"`  // created_at of the last order event
 	UpdatedAt   int64    `json:"updated_at,omitempty"` // last transition
@@ -226,7 +233,8 @@ type Hold struct {
 	State     HoldState `json:"state"`
 	Bolt11    string    `json:"bolt11,omitempty"`
 	Held      Msats     `json:"held_msat,omitempty"`
-	MinExpiry uint32    `json:"min_expiry,omitempty"` // lowest CLTV expiry of the accepted parts, block height
+	Refunded  Msats     `json:"refunded_msat,omitempty"` // booked as returned to the seller
+	MinExpiry uint32    `json:"min_expiry,omitempty"`    // lowest CLTV expiry of the accepted parts, block height
 	CreatedAt int64     `json:"created_at"`
 	UpdatedAt int64     `json:"updated_at"`
 }

@@ -95,4 +95,6 @@ type Courier interface {
 	Announce(ctx context.Context, a Announcement) error
 	// Rate publishes a rating event. Nil means that at least one relay has taken it.
 	Rate(ctx context.Context, r RatingNote) error
+	// Dispute publishes a dispute event. Nil means that at least one relay has taken it.
+	Dispute(ctx context.Context, n DisputeNote) error
 }

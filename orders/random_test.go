@@ -43,18 +43,19 @@ func TestRandomTrades(t *testing.T) {
 // storm is one run. Everything in it follows from its seed.
 type storm struct {
 	*world
-	seedNo  uint64
-	rng     *rand.Rand
-	sea     *stormNode
-	people  []*person
-	keys    []*trader // one for each trade key that was used
-	ids     []OrderID
-	ended   map[OrderID]Status
-	past    []Input
-	late    []Input // reports that were read at the node and not told yet
-	story   []string
-	crashed bool
-	rogue   bool // the holder may settle by itself
+	seedNo    uint64
+	rng       *rand.Rand
+	sea       *stormNode
+	people    []*person
+	officials []*trader // an admin, and solvers of both levels
+	keys      []*trader // one for each trade key that was used
+	ids       []OrderID
+	ended     map[OrderID]Status
+	past      []Input
+	late      []Input // reports that were read at the node and not told yet
+	story     []string
+	crashed   bool
+	rogue     bool // the holder may settle by itself
 }
 
 // person is an identity with as many trade keys as it needs.
@@ -71,11 +72,12 @@ func newStorm(t *testing.T, seed uint64) *storm {
 	}
 	s.sea = &stormNode{
 		rng: s.rng, crash: s.crash, wrong: s.wrong, bill: s.bill, secrets: s.secrets, holds: map[Hash]*stormHold{},
-		pays: map[Hash]*stormPay{}, told: map[OrderID]bool{}, letters: map[Seed]string{}, stamps: map[OrderID]Announcement{},
+		pays: map[Hash]*stormPay{}, told: map[OrderID]bool{}, letters: map[Seed]string{}, stamps: map[OrderID]Announcement{}, cases: map[DisputeID]DisputeNote{},
 	}
 	for i := range 5 {
 		s.people = append(s.people, &person{identity: s.freshKey(), private: i%3 == 2})
 	}
+	s.officials = []*trader{s.official(serverKey), s.solver(LevelReadWrite), s.solver(LevelReadWrite), s.solver(LevelRead)}
 	return s
 }
 
@@ -105,8 +107,10 @@ func (s *storm) run(steps int) {
 // step is one thing that happens.
 func (s *storm) step() {
 	switch n := s.rng.IntN(100); {
-	case n < 34:
+	case n < 31:
 		s.client()
+	case n < 36:
+		s.officially()
 	case n < 68:
 		s.carrySome()
 	case n < 78:
@@ -240,7 +244,7 @@ func (s *storm) send(in Input, who string) Outcome {
 	if !slices.Contains(s.ids, out.Order) {
 		s.ids = append(s.ids, out.Order)
 	}
-	if in.Act.On() == OnRelease && out.Reason == "" {
+	if (in.Act.On() == OnRelease || in.Act.On() == OnAdminSettle) && out.Reason == "" {
 		s.sea.told[out.Order] = true
 	}
 	return out
@@ -278,6 +282,8 @@ func (s *storm) differs(h *Hold) Act {
 		return HoldIsCanceled{h.Hash, "at the node"}
 	case f.state == HoldAccepted && h.State == HoldOpen:
 		return HoldIsAccepted{h.Hash, f.amount + Msats(s.rng.Int64N(2000)), 1000}
+	case f.state == HoldAccepted && s.rng.IntN(20) == 0:
+		return EscrowNearing{h.Hash, 960, 40}
 	case f.state == HoldAccepted && s.rng.IntN(50) == 0:
 		return EscrowEnding{h.Hash, 970}
 	}

@@ -182,6 +182,8 @@ func (s *storm) nextAct(o *Order, by *trader) Act {
 		return AskRestore{}
 	case o.Status == Active && buys:
 		return SendFiat{s.nextKey()}
+	case (o.Status == FiatSent || o.Status == Active) && s.rng.IntN(4) == 0:
+		return OpenDispute{}
 	case o.Status == FiatSent && !buys:
 		return Release{s.nextKey()}
 	case o.Status == Success, o.Status == SettledHoldInvoice:
@@ -200,7 +202,11 @@ func (s *storm) nextKey() *NextKey {
 }
 
 func (s *storm) anything(o *Order) Act {
-	switch s.rng.IntN(12) {
+	switch s.rng.IntN(14) {
+	case 12:
+		return OpenDispute{}
+	case 13:
+		return s.verdict(o)
 	case 0, 1:
 		return Cancel{}
 	case 2:
@@ -220,7 +226,7 @@ func (s *storm) anything(o *Order) Act {
 	case 9:
 		return AskLastIndex{}
 	case 10:
-		return Other{Action: "dispute", Reason: InvalidAction}
+		return Other{Action: "add-bond-invoice", Reason: InvalidAction}
 	}
 	return TakeSell{}
 }

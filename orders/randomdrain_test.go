@@ -16,7 +16,7 @@ func (s *storm) drain() {
 		open := 0
 		for i := 0; i < len(s.ids); i++ {
 			o := s.order(s.ids[i])
-			if !o.Status.Final() && o.Status != Frozen {
+			if !o.Status.Final() {
 				open++
 				s.finish(&o)
 			}
@@ -72,6 +72,8 @@ func (s *storm) finish(o *Order) {
 				s.send(by.message(o.ID, Cancel{}), by.name)
 			}
 		}
+	case InDispute, Frozen:
+		s.decide(o)
 	case SettledHoldInvoice:
 		if by := s.keyOf(o.Party(Buyer).Trade); !o.Payout.InFlight && by != nil {
 			s.send(by.message(o.ID, AddInvoice{s.bill(o.PaidOut().Msats())}), by.name)

@@ -35,6 +35,13 @@ type Rules struct {
 	RoutingRate    PPM
 	// OrderRetention is the NIP-40 life of an order event that is not pending any more, seconds.
 	OrderRetention int64
+	// Admins are the identity keys that may name solvers and take any dispute, the server's own first.
+	Admins []PubKey
+	// DisputeReminder is how often the solvers are asked to take a dispute, seconds; after DisputeEscalate times the
+	// operator is asked as well. DisputePatience is how often a solver is asked for his decision. DisputeRetention is
+	// the NIP-40 life of a dispute event.
+	DisputeReminder, DisputePatience, DisputeRetention int64
+	DisputeEscalate                                    int
 	// SeenSeconds is how long an input is remembered; longer than any message may be old.
 	SeenSeconds int64
 }
@@ -47,6 +54,7 @@ func DefaultRules() Rules {
 		PendingSeconds: 24 * 3600, MaxPendingSeconds: 15 * 24 * 3600, WaitingSeconds: 900,
 		InvoiceWindow: 3600, MaxFinalCLTV: 432,
 		PayoutAttempts: 3, PayoutInterval: 60, SlowInterval: 3600, RoutingRate: 2000,
+		DisputeReminder: 3600, DisputePatience: 12 * 3600, DisputeRetention: 90 * 24 * 3600, DisputeEscalate: 2,
 		OrderRetention: 30 * 24 * 3600, SeenSeconds: 4 * 24 * 3600,
 	}
 }
@@ -69,5 +77,6 @@ func (r Rules) Check() error {
 	want(r.PayoutAttempts > 0 && r.PayoutInterval > 0 && r.SlowInterval > 0, "payout attempts %d every %d s, then every %d s: want more than 0", r.PayoutAttempts, r.PayoutInterval, r.SlowInterval)
 	want(r.RoutingRate >= 0 && r.RoutingRate <= 1_000_000, "routing rate %d ppm: want 0…1000000", r.RoutingRate)
 	want(r.OrderRetention > 0 && r.SeenSeconds > 0, "retention %d s, memory of inputs %d s: want more than 0", r.OrderRetention, r.SeenSeconds)
+	want(r.DisputeReminder > 0 && r.DisputePatience > 0 && r.DisputeRetention > 0 && r.DisputeEscalate > 0, "dispute reminders every %d s and %d s, after %d the operator's, retention %d s: want more than 0", r.DisputeReminder, r.DisputePatience, r.DisputeEscalate, r.DisputeRetention)
 	return errors.Join(errs...)
 }

@@ -2,11 +2,12 @@ package orders
 
 import "slices"
 
-// answers are the requests that change nothing: what a client has forgotten, from the store.
+// answers are the requests that change no order: what a client has forgotten, from the store, and the list of solvers.
 var answers = map[On]func(*step){
 	OnOrders:    answerOrders,
 	OnRestore:   answerRestore,
 	OnLastIndex: answerLastIndex,
+	OnAddSolver: answerAddSolver,
 }
 
 // maxRestored bounds an answer so that it fits an event; the newest trades are in it.
@@ -67,7 +68,7 @@ func answerOrders(s *step) {
 func answerRestore(s *step) {
 	session := &Session{Trades: []Restored{}}
 	for _, o := range slices.Backward(s.facts.mine) {
-		if len(session.Trades) == maxRestored {
+		if len(session.Trades)+len(session.Disputes) == maxRestored {
 			break
 		}
 		p := &o.Maker
@@ -77,6 +78,10 @@ func answerRestore(s *step) {
 		r := Restored{Order: o.ID, Status: o.Status.Wire()}
 		if p.Index != nil {
 			r.Index = *p.Index
+		}
+		if d := o.Dispute; d != nil && r.Status == InDispute.Wire() {
+			session.Disputes = append(session.Disputes, RestoredDispute{d.ID, o.ID, r.Index, d.State, d.By, d.Solver})
+			continue
 		}
 		session.Trades = append(session.Trades, r)
 	}

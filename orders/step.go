@@ -12,14 +12,17 @@ type step struct {
 	hold  *Hold // the order's current hold, if any
 	stray *Hold // the hold that the input is about, if it is not the current one
 	facts facts
-	moved bool // a row was found; the order is saved
+	moved bool  // a row was found; the order is saved
+	actor Actor // who acts for the server, if the input is such an act and he may
 
-	effects  []owed
-	entries  []Entry
-	letters  int
-	children []*step // orders that this input has made beside the step's own
-	saveHold []*Hold
-	saveUser []*User
+	effects    []owed
+	entries    []Entry
+	letters    int
+	children   []*step // orders that this input has made beside the step's own
+	saveHold   []*Hold
+	saveUser   []*User
+	saveSolver []*Solver
+	records    []Record
 }
 
 // facts are what the guards need to know beside the order itself.
@@ -32,6 +35,11 @@ type facts struct {
 	mine          []*Order // the orders that the sender asks for
 	invoiceUsedBy OrderID
 	invoiceIsHold bool
+	banned        bool     // the sender is shut out
+	named         *Solver  // whom add-solver is about, if he is one
+	solver        *Solver  // the sender, if he is one
+	holder        *Solver  // who has taken the order's dispute, if he is still a solver
+	solvers       []Solver // all, where they may have to hear of it
 }
 
 type owed struct {

@@ -33,13 +33,19 @@ var (
 	moneyBucket     = []byte("money")     // time, key of a ledger row → nothing
 	endedBucket     = []byte("ended")     // time of the last transition, order id → nothing; orders that are final
 	outboxBucket    = []byte("outbox")    // row number → JSON of Row; cursor order is send order
+	disputesBucket  = []byte("disputes")  // dispute id → order id
+	casesBucket     = []byte("cases")     // opened_at, dispute id → nothing
+	solversBucket   = []byte("solvers")   // identity key → JSON of Solver
+	bansBucket      = []byte("bans")      // identity or trade key → JSON of Ban
+	auditBucket     = []byte("audit")     // number → JSON of Record; nothing is ever changed or deleted
 	seenBucket      = []byte("seen")      // input id → JSON of verdict
 	seenAgeBucket   = []byte("seen-age")  // time, input id → nothing
 )
 
 var allBuckets = [][]byte{
 	metaBucket, ordersBucket, openBucket, timelineBucket, deadlinesBucket, dutiesBucket, partiesBucket, holdsBucket, liveBucket,
-	invoicesBucket, usersBucket, historyBucket, ledgerBucket, outboxBucket, seenBucket, seenAgeBucket,
+	invoicesBucket, usersBucket, historyBucket, ledgerBucket, outboxBucket, disputesBucket, casesBucket, solversBucket,
+	bansBucket, auditBucket, seenBucket, seenAgeBucket,
 	moneyBucket, endedBucket,
 }
 
@@ -266,6 +272,12 @@ func (t *tx) reindex(o *Order, present bool) {
 	for _, p := range []*Party{&o.Maker, &o.Taker} {
 		if p.Here() {
 			t.index(partiesBucket, join(p.Identity[:], timeKey(o.CreatedAt, o.ID[:])), present)
+		}
+	}
+	if d := o.Dispute; d != nil {
+		t.index(casesBucket, timeKey(d.OpenedAt, d.ID[:]), present)
+		if present {
+			t.set(disputesBucket, d.ID[:], o.ID[:])
 		}
 	}
 	for _, p := range []*Payout{&o.Payout, &o.MakerPayout} {

@@ -28,6 +28,7 @@ type stormNode struct {
 	told    map[OrderID]bool
 	letters map[Seed]string
 	stamps  map[OrderID]Announcement
+	cases   map[DisputeID]DisputeNote
 	bill    func(Msats) *Invoice
 	secrets func(OrderID) (identities []PubKey, seller PubKey, invoice string)
 }
@@ -301,6 +302,19 @@ func (n *stormNode) Announce(_ context.Context, a Announcement) error {
 		n.wrong("order event %s after %s", is, was)
 	}
 	n.stamps[a.Order] = a
+	return err
+}
+
+func (n *stormNode) Dispute(_ context.Context, d DisputeNote) error {
+	done, err := n.call()
+	if !done {
+		return err
+	}
+	old, ok := n.cases[d.Dispute]
+	if ok && (d.Stamp < old.Stamp || d.Stamp == old.Stamp && d != old || old.State.Ended() && d.State != old.State) {
+		n.wrong("dispute event %+v after %+v", d, old)
+	}
+	n.cases[d.Dispute] = d
 	return err
 }
 

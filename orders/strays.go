@@ -16,9 +16,18 @@ func (s *step) note(h *Hold) {
 		s.book(Locked, a.Held, h.Hash)
 	case HoldIsCanceled:
 		s.setHold(h, HoldCanceled)
-		if h.Held > 0 {
+		if h.Held > 0 && h.Refunded == 0 {
+			h.Refunded = h.Held
 			s.book(Refunded, h.Held, h.Hash)
 		}
+	}
+}
+
+// unrefund takes a refund out of the books that was believed too early: the hold turns out to be settled.
+func (s *step) unrefund(h *Hold) {
+	if h.Refunded != 0 {
+		s.book(Refunded, -h.Refunded, h.Hash)
+		h.Refunded = 0
 	}
 }
 
@@ -60,6 +69,7 @@ func (s *step) settledByNode(h *Hold) {
 		s.book(Locked, h.Held, h.Hash)
 	}
 	s.setHold(h, HoldSettled)
+	s.unrefund(h)
 	s.book(Settled, h.Held, h.Hash)
 	s.book(Owed, h.Held, h.Hash)
 	s.owe(&Alert{Text: fmt.Sprintf("order %s: hold %s was settled though the order is %s; its %d msat are owed to the seller",

@@ -110,11 +110,27 @@ func (tr *trade) to(s Status) *trade {
 	case Frozen:
 		tr.to(FiatSent).lose()
 		return tr
+	case InDispute:
+		tr.to(FiatSent).taker.must(tr.id, OpenDispute{})
+		return tr
+	case CanceledByAdmin:
+		tr.to(InDispute)
+		w.operator(tr.id, AdminCancel{Operator: "test"})
+		return tr
 	}
 	if w.order(tr.id).Status == Pending {
 		tr.take()
 	}
 	return tr.toward(s)
+}
+
+// operator does something by the node's RPC.
+func (w *world) operator(id OrderID, a Act) Outcome {
+	w.t.Helper()
+	s := w.seed()
+	out := w.do(Input{ID: s.Derive("rpc"), At: w.now, Seed: s, Order: id, Act: a})
+	w.pump()
+	return out
 }
 
 // takeRange takes a slice of a range, in euros.

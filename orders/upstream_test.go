@@ -7,7 +7,7 @@ import (
 )
 
 // The limitations that the reference server is known to have, one test each: what a trader meets there must not happen
-// here. Later work: L17, L20 and L24 (disputes), L8, L21, L27, L28 and L30 (bonds), and of L22 bans and the pruning of
+// here. Those about solvers are in roster_test.go. Later work: L8, L21, L27, L28 and L30 (bonds), and of L22 the pruning of
 // old orders.
 
 func TestL01_AnOrderTakenWithAnInvoiceLeavesTheBook(t *testing.T) {
@@ -165,7 +165,7 @@ func TestL06_WhoeverAsksHearsAnAnswer(t *testing.T) {
 		{"a second vote", done.maker, done.id, RateUser{5}, InvalidOrderStatus},
 		{"a vote of nine", done.taker, done.id, RateUser{9}, InvalidRating},
 		{"a key for somebody else's order", stranger, fixed.id, TradeKey{}, InvalidPubkey},
-		{"a dispute, which is not served", done.maker, done.id, Other{"dispute", InvalidAction}, InvalidAction},
+		{"a bond's invoice, which is not served", done.maker, done.id, Other{"add-bond-invoice", InvalidAction}, InvalidAction},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -324,7 +324,11 @@ func TestL13_OnlyWhatGoesOnIsRestoredAndKnown(t *testing.T) {
 			w.restart()
 			w.said = nil
 			tr.maker.must(OrderID{}, AskRestore{})
-			n := len(w.last(tr.maker, SayRestore).Restore.Trades)
+			r := w.last(tr.maker, SayRestore).Restore
+			n := len(r.Trades) + len(r.Disputes)
+			if disputed := s.Wire() == InDispute.Wire(); disputed != (len(r.Disputes) == 1) {
+				t.Errorf("restored: %+v", r)
+			}
 			if want := map[bool]int{false: 1, true: 0}[s.Final()]; n != want {
 				t.Errorf("%d trades restored, want %d", n, want)
 			}

@@ -14,9 +14,11 @@ func TestEveryInputInEveryStatus(t *testing.T) {
 	hits := map[*row]int{}
 	for _, kind := range []Kind{Sell, Buy} {
 		for _, private := range []bool{false, true} {
-			t.Run(fmt.Sprintf("%s orders, private %v", kind, private), func(t *testing.T) {
-				newWalk(t, kind, private, hits).all()
-			})
+			for _, part := range []string{"trades", "disputes"} { // a smaller store is walked faster
+				t.Run(fmt.Sprintf("%s of %s orders, private %v", part, kind, private), func(t *testing.T) {
+					newWalk(t, kind, private, part == "disputes", hits).all()
+				})
+			}
 		}
 	}
 	reportCoverage(t, hits)
@@ -46,24 +48,31 @@ func reportCoverage(t *testing.T, hits map[*row]int) {
 // walk is a world with one order in each situation.
 type walk struct {
 	*world
-	t      *testing.T
-	kind   Kind
-	hits   map[*row]int
-	where  map[string]*trade
-	names  []string
-	before uint64 // fingerprint of what a refusal must leave alone
-	queue  int    // rows owed
-	tries  int
+	officials map[string]*trader
+	t         *testing.T
+	kind      Kind
+	hits      map[*row]int
+	where     map[string]*trade
+	names     []string
+	before    uint64 // fingerprint of what a refusal must leave alone
+	queue     int    // rows owed
+	tries     int
 }
 
-func newWalk(t *testing.T, k Kind, private bool, hits map[*row]int) *walk {
+func newWalk(t *testing.T, k Kind, private, disputes bool, hits map[*row]int) *walk {
 	w := &walk{world: newWorld(t), t: t, kind: k, hits: hits, where: map[string]*trade{}}
 	w.quote = euro
+	w.nameOfficials()
 	stand := func(name string, build func(*trade)) {
 		tr := w.newTrade(k)
 		tr.maker.private, tr.taker.private = private, private
 		build(tr)
 		w.where[name], w.names = tr, append(w.names, name)
+	}
+	if disputes {
+		w.standDisputes(stand)
+		w.standing()
+		return w
 	}
 	for _, s := range Statuses {
 		if s != Settling {
@@ -71,7 +80,7 @@ func newWalk(t *testing.T, k Kind, private bool, hits map[*row]int) *walk {
 		}
 	}
 	w.standMore(stand)
-	stand(string(Settling), func(tr *trade) { tr.to(Settling) })
+	stand(string(Settling), func(tr *trade) { w.node.stuck[w.order(tr.to(Settling).id).Hold] = true })
 	stand("settling, of a range", func(tr *trade) {
 		w.node.down = false
 		tr.openWith(NewOrder{Terms: rangeTerms(k, 10, 50)})
@@ -87,12 +96,17 @@ func newWalk(t *testing.T, k Kind, private bool, hits map[*row]int) *walk {
 		}
 		tr.seller.must(tr.id, Release{Next: &NextKey{Trade: w.freshKey(), Index: 7}})
 	})
-	must(t, w.e.read(func(x *tx) { w.before, w.queue = fingerprint(x, answersGoTo...), len(x.rows()) }))
+	w.standing()
 	return w
 }
 
+// standing ends the preparations.
+func (w *walk) standing() {
+	must(w.t, w.e.read(func(x *tx) { w.before, w.queue = fingerprint(x, answersGoTo...), len(x.rows()) }))
+}
+
 // answersGoTo are the buckets that a refusal writes to.
-var answersGoTo = [][]byte{outboxBucket, seenBucket, seenAgeBucket}
+var answersGoTo = [][]byte{auditBucket, outboxBucket, seenBucket, seenAgeBucket}
 
 func must(t *testing.T, err error) {
 	t.Helper()
@@ -148,6 +162,19 @@ func (w *walk) all() {
 				w.client(fmt.Sprintf("%s, %s by %s", name, act.On(), who), tr, by, act)
 			}
 		}
+		for who, by := range w.authors(tr) {
+			for _, act := range w.verdicts(tr) {
+				w.client(fmt.Sprintf("%s, %s by %s", name, act.On(), who), tr, by, act)
+			}
+		}
+		for who, by := range w.officials {
+			for _, act := range append(w.verdicts(tr), Cancel{}, Release{}, OpenDispute{}) {
+				w.client(fmt.Sprintf("%s, %s by %s", name, act.On(), who), tr, by, act)
+			}
+		}
+		for _, act := range w.verdicts(tr) {
+			w.reported(fmt.Sprintf("%s, %s by the operator", name, act.On()), tr, act)
+		}
 		for _, act := range w.reports(tr) {
 			w.reported(fmt.Sprintf("%s, %s", name, act.On()), tr, act)
 		}
@@ -177,7 +204,7 @@ func (w *walk) messages(tr *trade) []Act {
 		AddInvoice{good()}, AddInvoice{address}, AddInvoice{nil}, AddInvoice{&Invoice{Problem: "not an invoice"}},
 		SendFiat{}, SendFiat{next}, Release{}, Release{next}, Cancel{}, RateUser{4}, RateUser{0}, TradeKey{},
 		AskOrders{}, AskOrders{IDs: []OrderID{tr.id}}, AskRestore{}, AskLastIndex{},
-		Other{Action: "dispute", Reason: InvalidAction},
+		OpenDispute{}, Other{Action: "add-bond-invoice", Reason: InvalidAction},
 	}
 }
 
@@ -197,7 +224,7 @@ func (w *walk) reports(tr *trade) []Act {
 			h, _ := x.hold(Hash(k))
 			if h.Order == tr.id {
 				acts = append(acts, HoldCreated{h.Hash, "lnagain"}, HoldIsAccepted{h.Hash, h.Amount, 1000}, HoldIsSettled{h.Hash},
-					HoldIsCanceled{h.Hash, "gone"}, EscrowEnding{h.Hash, 970},
+					HoldIsCanceled{h.Hash, "gone"}, EscrowNearing{h.Hash, 960, 40}, EscrowEnding{h.Hash, 970},
 					PayoutResolved{o.Payout.Destination, "lnhold", h.Hash, strange.Expires})
 			}
 			return true
@@ -312,7 +339,7 @@ func (w *walk) sound(name string, x *tx, id OrderID) {
 	if o, ok := x.order(id); ok {
 		x.checkOrder(o, bad)
 	}
-	if w.tries%8 == 0 {
+	if w.tries%16 == 0 {
 		x.checkAll(bad)
 	}
 }

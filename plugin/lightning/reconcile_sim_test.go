@@ -41,6 +41,7 @@ type noCourier struct{}
 func (noCourier) Deliver(context.Context, orders.Letter) error        { return nil }
 func (noCourier) Announce(context.Context, orders.Announcement) error { return nil }
 func (noCourier) Rate(context.Context, orders.RatingNote) error       { return nil }
+func (noCourier) Dispute(context.Context, orders.DisputeNote) error   { return nil }
 
 func newDrifted(t *testing.T) *drifted {
 	t.Helper()
