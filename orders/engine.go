@@ -233,7 +233,7 @@ func (e *Engine) decide(t *tx, in *Input) (Outcome, after, error) {
 // counts reports whether the input is remembered. A report that changed nothing is not: when it comes again, it may
 // mean something. A deadline is compared with the order's own, which may be the same a second time.
 func (s *step) counts() bool {
-	if !s.in.From.Trade.IsZero() {
+	if !s.in.From.Trade.IsZero() || officialAct(s.in.Act) {
 		return true
 	}
 	return s.in.Act.On() != OnDeadline && (s.moved || len(s.effects) > 0 || len(s.saveHold) > 0)

@@ -337,7 +337,7 @@ func (s *storm) again() {
 	if err != nil {
 		s.wrong("%s again: %v", in.Act.On(), err)
 	}
-	if in.From.Trade.IsZero() {
+	if in.From.Trade.IsZero() && !officialAct(in.Act) {
 		return
 	}
 	if !out.Repeat || s.dump() != before {

@@ -81,7 +81,9 @@ func (h *house) open(ctx context.Context) error {
 	if h.store, err = orders.Open(filepath.Join(h.config.DataDir, "mostro.db"), storageKey, lockWait); err != nil {
 		return err
 	}
-	if h.Engine, err = orders.NewEngine(h.store, h.config.rules(), h.log); err != nil {
+	rules := h.config.rules()
+	rules.Admins = append([]orders.PubKey{h.key.PubKey()}, h.config.Admins...)
+	if h.Engine, err = orders.NewEngine(h.store, rules, h.log); err != nil {
 		return err
 	}
 	session, err := loadSession(h.config.DataDir, h.config.Startup)
@@ -141,7 +143,7 @@ func (c *Config) rules() orders.Rules {
 	r.PendingSeconds, r.MaxPendingSeconds = seconds(c.OrderLife), seconds(c.MaxOrderLife)
 	r.WaitingSeconds, r.InvoiceWindow = seconds(c.WaitingLife), seconds(c.InvoiceWindow)
 	r.PayoutAttempts, r.PayoutInterval, r.RoutingRate = c.PaymentAttempts, seconds(c.PaymentInterval), c.MaxRoutingFee
-	r.OrderRetention = seconds(c.OrderRetention)
+	r.OrderRetention, r.DisputeRetention = seconds(c.OrderRetention), seconds(c.DisputeRetention)
 	// A gift wrap's outer time is put back by two days, and clocks may be ahead; an event can come again for so long.
 	r.SeenSeconds = seconds(c.MessageWindow) + 3*24*3600
 	return r

@@ -74,7 +74,7 @@ func (n *notices) list() (list []nostrio.Kept) {
 	return list
 }
 
-// keep tells the pool what relays should have of us: the order book and the notices.
+// keep tells the pool what relays should have of us: the order book, the open disputes and the notices.
 func (h *house) keep() *nostrio.Keep {
 	return &nostrio.Keep{
 		List: func() []nostrio.Kept {
@@ -82,7 +82,11 @@ func (h *house) keep() *nostrio.Keep {
 			if err != nil {
 				h.log.Error("read the order book", "err", err)
 			}
-			return append(nostrio.BookEvents(book), h.notices.list()...)
+			cases, err := h.DisputeNotes()
+			if err != nil {
+				h.log.Error("read the disputes", "err", err)
+			}
+			return append(append(nostrio.BookEvents(book), nostrio.DisputeEvents(cases)...), h.notices.list()...)
 		},
 		Event: h.kept,
 		Newer: h.newer,
@@ -90,9 +94,31 @@ func (h *house) keep() *nostrio.Keep {
 }
 
 func (h *house) kept(kind int, d string) (nostr.Event, bool) {
-	if kind != nostrio.KindOrder {
-		return h.notices.get(kind)
+	switch kind {
+	case nostrio.KindOrder:
+		return h.keptOrder(d)
+	case nostrio.KindDispute:
+		return h.keptDispute(d)
 	}
+	return h.notices.get(kind)
+}
+
+func (h *house) keptDispute(d string) (nostr.Event, bool) {
+	id, err := orders.ParseDisputeID(d)
+	if err != nil {
+		return nostr.Event{}, false
+	}
+	n, ok, err := h.DisputeNote(id)
+	if err != nil {
+		h.log.Error("read a dispute", "dispute", d, "err", err)
+	}
+	if !ok {
+		return nostr.Event{}, false
+	}
+	return h.courier().DisputeEvent(n), true
+}
+
+func (h *house) keptOrder(d string) (nostr.Event, bool) {
 	id, err := orders.ParseOrderID(d)
 	if err != nil {
 		return nostr.Event{}, false
@@ -116,7 +142,7 @@ const clockSlack = 10 * time.Minute
 func (h *house) newer(relay string, e nostr.Event) {
 	h.log.Warn("a relay has a later event of ours than we know: was the clock put back, or an old backup restored?",
 		"relay", relay, "kind", e.Kind, "d", e.Tags.GetD(), "event", e.ID)
-	if e.Kind != nostrio.KindOrder && e.CreatedAt.Time().Before(time.Now().Add(clockSlack)) {
+	if e.Kind != nostrio.KindOrder && e.Kind != nostrio.KindDispute && e.CreatedAt.Time().Before(time.Now().Add(clockSlack)) {
 		h.notices.after(e.Kind, int64(e.CreatedAt))
 	}
 }

@@ -28,6 +28,7 @@ type Config struct {
 	About    string
 	Picture  string
 	Website  string
+	Admins   []orders.PubKey // beside the exchange's own key
 
 	// What may be traded, and for how much.
 	Fee               orders.PPM // of the order's amount, the whole fee
@@ -59,10 +60,11 @@ type Config struct {
 	PaymentInterval time.Duration
 
 	// What we publish, and for how long.
-	OrderRetention  time.Duration
-	RatingRetention time.Duration
-	InfoInterval    time.Duration
-	RelaysInterval  time.Duration
+	OrderRetention   time.Duration
+	RatingRetention  time.Duration
+	DisputeRetention time.Duration
+	InfoInterval     time.Duration
+	RelaysInterval   time.Duration
 
 	// The spam gate, in leading zero bits of an event's id (NIP-13).
 	PoW             int
@@ -95,6 +97,7 @@ var options = []option{
 	{"mostro-name", "", "name in the exchange's public profile", text(100, func(c *Config) *string { return &c.Name })},
 	{"mostro-about", "", "what the public profile says about the exchange", text(1000, func(c *Config) *string { return &c.About })},
 	{"mostro-picture", "", "address of the profile's picture", webAddress(func(c *Config) *string { return &c.Picture })},
+	{"mostro-admins", "", "keys beside the exchange's own that may name solvers and take disputes over Nostr, npub or hex, separated by commas", pubkeys(func(c *Config) *[]orders.PubKey { return &c.Admins })},
 	{"mostro-website", "", "address of the exchange's website", webAddress(func(c *Config) *string { return &c.Website })},
 
 	{"mostro-fee", "0.006", "fee of a trade as a fraction of its amount: 0.006 is 0.6 %", fraction(100_000, func(c *Config) *orders.PPM { return &c.Fee })},
@@ -127,6 +130,7 @@ var options = []option{
 
 	{"mostro-order-days", "30", "how long relays keep an order's event, days", span(24*time.Hour, 1, 3650, func(c *Config) *time.Duration { return &c.OrderRetention })},
 	{"mostro-rating-days", "90", "how long relays keep a user's rating, days", span(24*time.Hour, 1, 3650, func(c *Config) *time.Duration { return &c.RatingRetention })},
+	{"mostro-dispute-days", "90", "how long relays keep a dispute's event, days", span(24*time.Hour, 1, 3650, func(c *Config) *time.Duration { return &c.DisputeRetention })},
 	{"mostro-info-interval-seconds", "300", "time between two announcements of the exchange, seconds", span(time.Second, 10, 86_400, func(c *Config) *time.Duration { return &c.InfoInterval })},
 	{"mostro-relays-interval-seconds", "60", "time between two looks at the relay list that we publish, seconds", span(time.Second, 10, 86_400, func(c *Config) *time.Duration { return &c.RelaysInterval })},
 }

@@ -44,7 +44,7 @@ func TestDefaultsAreAcceptedAndMeanWhatTheySay(t *testing.T) {
 		OrderLife: 24 * time.Hour, MaxOrderLife: 15 * 24 * time.Hour, WaitingLife: 15 * time.Minute,
 		TradeTime: 24 * time.Hour, HoldCLTV: 215, InvoiceWindow: time.Hour, MessageWindow: 24 * time.Hour,
 		MaxRoutingFee: 2000, PaymentAttempts: 3, PaymentInterval: time.Minute,
-		OrderRetention: 30 * 24 * time.Hour, RatingRetention: 90 * 24 * time.Hour,
+		OrderRetention: 30 * 24 * time.Hour, RatingRetention: 90 * 24 * time.Hour, DisputeRetention: 90 * 24 * time.Hour,
 		InfoInterval: 5 * time.Minute, RelaysInterval: time.Minute,
 		DataDir: "/l/bitcoin/mostro",
 	}
@@ -100,6 +100,8 @@ func TestOptionsAreRefusedWithOneSentenceEach(t *testing.T) {
 		{"mostro-nsec-file", open, `"` + open + `" (mode 0644: others can open it)`},
 		{"mostro-nsec-file", junk, `"` + junk + `" (its content is no key)`},
 		{"mostro-fiat-currencies", "USD,US", `"US"`},
+		{"mostro-admins", "npub1nothing", `"npub1nothing"`},
+		{"mostro-admins", strings.Repeat("ff", 32), `"` + strings.Repeat("ff", 32) + `"`},
 	} {
 		_, err := parseConfig(map[string]string{c.name: c.value}, Config{})
 		if err == nil {

@@ -11,6 +11,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/mostro-cln/mostro/nostrio"
 	"github.com/mostro-cln/mostro/orders"
 	"github.com/mostro-cln/mostro/plugin/prices"
 )
@@ -169,6 +170,26 @@ func relays(field func(*Config) *[]string) rule {
 			}
 			if len(list) < 1 || len(list) > maxRelays {
 				return fmt.Sprintf("%d of them", len(list))
+			}
+			*field(c) = list
+			return ""
+		},
+	}
+}
+
+func pubkeys(field func(*Config) *[]orders.PubKey) rule {
+	return rule{
+		wants: "public keys as npub1… or 64 hex characters, separated by commas",
+		put: func(c *Config, value string) string {
+			var list []orders.PubKey
+			for _, part := range splitList(value) {
+				k, err := nostrio.ParsePubKey(part)
+				if err != nil {
+					return quote(part)
+				}
+				if !slices.Contains(list, k) {
+					list = append(list, k)
+				}
 			}
 			*field(c) = list
 			return ""

@@ -26,6 +26,8 @@ func (b EngineBook) Report(ctx context.Context, act orders.Act) error {
 		hash = a.Hash
 	case orders.HoldIsSettled:
 		hash = a.Hash
+	case orders.EscrowNearing:
+		hash, more = a.Hash, binary.BigEndian.AppendUint32(nil, a.Height)
 	case orders.EscrowEnding: // said again at each block, since the order's next status may care
 		hash, more = a.Hash, binary.BigEndian.AppendUint32(nil, a.Height)
 	}

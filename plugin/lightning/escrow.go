@@ -56,7 +56,7 @@ type Escrow struct {
 	height uint32                    // highest block that we heard of
 	gone   map[orders.Hash]time.Time // settled at the plugin, without trace at the node since
 	lapsed map[orders.Hash]time.Time // accepted before, open now, since
-	warned map[orders.Hash]bool      // the deadline's warning was given
+	warned map[orders.Hash]uint32    // the height at which the deadline's last warning was given
 	pokes  chan orders.Hash
 	looked chan struct{} // closed after the first look at all holds
 	first  sync.Once
@@ -66,7 +66,7 @@ func NewEscrow(n *Node, log *slog.Logger, c EscrowConfig, now func() time.Time) 
 	return &Escrow{
 		plugin: &holdPlugin{node: n, log: log}, node: n, log: log, config: c, now: now, wait: cmp.Or(c.ProofWait, proofWait), pause: proofPause,
 		ready: errors.New("the node was not asked yet"), gone: map[orders.Hash]time.Time{}, lapsed: map[orders.Hash]time.Time{},
-		warned: map[orders.Hash]bool{}, pokes: make(chan orders.Hash, 256),
+		warned: map[orders.Hash]uint32{}, pokes: make(chan orders.Hash, 256),
 		looked: make(chan struct{}),
 	}
 }

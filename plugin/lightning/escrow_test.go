@@ -376,6 +376,19 @@ func TestWatchReportsWhatChanged(t *testing.T) {
 			if len(b.acts) != 0 {
 				t.Errorf("told twice: %#v", <-b.acts)
 			}
+			f.set(func() { f.height = 1220 - warnAt - 1 })
+			look(t, e, b)
+			if len(b.acts) != 0 {
+				t.Errorf("too early: %#v", <-b.acts)
+			}
+			for _, left := range []uint32{warnAt, warnAt - 1} { // once at each block
+				f.set(func() { f.height = 1220 - left })
+				look(t, e, b)
+				look(t, e, b)
+				if got, want := b.next(t), (orders.EscrowNearing{Hash: h.Hash, Height: 1220 - left, Left: left}); got != want || len(b.acts) != 0 {
+					t.Errorf("got %#v and %d more, want %#v", got, len(b.acts), want)
+				}
+			}
 			f.set(func() { f.height = 1220 - forceAt })
 			look(t, e, b)
 			if got, want := b.next(t), (orders.EscrowEnding{Hash: h.Hash, Height: 1190}); got != want {

@@ -32,6 +32,7 @@ type Book interface {
 //	HoldIsAccepted  the whole amount is held, with its lowest expiry
 //	HoldIsCanceled  nothing is held any more; Why tells a cancel from a loss
 //	HoldIsSettled   settled without us: the Rust plugin does so near an expiry
+//	EscrowNearing   an accepted one comes near to its lowest expiry; once a block
 //	EscrowEnding    an accepted one comes within 30 blocks of its lowest expiry
 //
 // It looks at every invoice when it starts, at all of them every 30 seconds (2 with the Rust plugin, which does not
@@ -195,10 +196,17 @@ func (e *Escrow) ending(h orders.Hold, s holdStatus, height uint32) orders.Act {
 	switch left := int64(expiry) - int64(height); {
 	case left <= forceAt:
 		return orders.EscrowEnding{Hash: h.Hash, Height: height}
-	case left <= warnAt && e.warnOnce(h.Hash):
+	case left <= e.config.warnFrom() && e.warnNow(h.Hash, height):
 		e.log.Warn("an escrow comes near to its end", "hash", h.Hash.String(), "order", h.Order.String(), "blocks", left)
+		return orders.EscrowNearing{Hash: h.Hash, Height: height, Left: uint32(left)}
 	}
 	return nil
+}
+
+// warnFrom is how many blocks before the expiry people are told. A short hold is near to its end for a third of its time
+// at most.
+func (c EscrowConfig) warnFrom() int64 {
+	return min(warnAt, forceAt+(int64(c.HoldCLTV)-forceAt)/3)
 }
 
 // lapse deals with an escrow that was accepted and is open now. For a minute it may be coming back; afterwards it is
@@ -226,12 +234,13 @@ func (e *Escrow) back(hash orders.Hash) {
 	delete(e.lapsed, hash)
 }
 
-func (e *Escrow) warnOnce(hash orders.Hash) bool {
+// warnNow reports whether this block's warning was not given yet.
+func (e *Escrow) warnNow(hash orders.Hash, height uint32) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	first := !e.warned[hash]
-	e.warned[hash] = true
-	return first
+	last, told := e.warned[hash]
+	e.warned[hash] = height
+	return !told || last != height
 }
 
 // sweep forgets what was remembered of invoices that have ended.
