@@ -63,7 +63,7 @@ func (d *dispatcher) letter(ctx context.Context, r *Row, l *Letter) (bool, time.
 
 // finish takes a row out that needs no report.
 func (d *dispatcher) finish(ctx context.Context, r *Row) (bool, time.Duration, error) {
-	err := d.e.submit(ctx, func(t *tx) (after, error) {
+	err := d.e.submit(ctx, effectKind(r.Effect), func(t *tx) (after, error) {
 		t.dropRow(r.Number)
 		return after{}, nil
 	})
@@ -222,7 +222,7 @@ func (d *dispatcher) send(ctx context.Context, r *Row, p *Pay) (bool, time.Durat
 
 // keep saves a row that has changed, unless it is gone.
 func (d *dispatcher) keep(ctx context.Context, r *Row) error {
-	return d.e.submit(ctx, func(t *tx) (after, error) {
+	return d.e.submit(ctx, effectKind(r.Effect), func(t *tx) (after, error) {
 		if !t.hasRow(r.Number) {
 			return after{}, fmt.Errorf("outbox row %d is gone", r.Number)
 		}

@@ -46,6 +46,7 @@ type Engine struct {
 
 // job is one piece of work for the writer. Its function may run twice, so it only computes and writes to the tx.
 type job struct {
+	what string // the kind of input, or of effect
 	do   func(*tx) (after, error)
 	then after
 	err  error
@@ -103,7 +104,7 @@ func (e *Engine) Do(ctx context.Context, in Input) (Outcome, error) {
 // do also takes a row out of the outbox, in the same transaction: the input is the row's result.
 func (e *Engine) do(ctx context.Context, in Input, row uint64) (Outcome, error) {
 	var out Outcome
-	err := e.submit(ctx, func(t *tx) (then after, err error) {
+	err := e.submit(ctx, string(in.Act.On()), func(t *tx) (then after, err error) {
 		out, then, err = e.decide(t, &in)
 		if err == nil && row != 0 {
 			t.dropRow(row)
@@ -116,8 +117,8 @@ func (e *Engine) do(ctx context.Context, in Input, row uint64) (Outcome, error) 
 	return out, nil
 }
 
-func (e *Engine) submit(ctx context.Context, fn func(*tx) (after, error)) error {
-	j := &job{do: fn, done: make(chan struct{})}
+func (e *Engine) submit(ctx context.Context, what string, fn func(*tx) (after, error)) error {
+	j := &job{what: what, do: fn, done: make(chan struct{})}
 	select {
 	case e.jobs <- j:
 	case <-e.stopped:
@@ -181,12 +182,16 @@ func (e *Engine) commit(batch []*job) {
 					return j.err
 				}
 			}
+			hitEach("before", batch)
 			return nil
 		})
 		if bad >= 0 {
 			close(batch[bad].done)
 			batch = append(batch[:bad:bad], batch[bad+1:]...)
 			continue
+		}
+		if err == nil {
+			hitEach("after", batch)
 		}
 		for _, j := range batch {
 			if err != nil {

@@ -79,7 +79,7 @@ type carried struct {
 // deleted when it is done, in the same commit as the input that reports it. It returns nil after the last carrier has.
 func (e *Engine) Dispatch(ctx context.Context, p Ports) error {
 	d := &dispatcher{
-		e: e, p: p, lanes: make(map[laneKey]*lane), known: make(map[uint64]bool), done: make(chan carried, 64),
+		e: e, p: marked(p), lanes: make(map[laneKey]*lane), known: make(map[uint64]bool), done: make(chan carried, 64),
 		slots: make(map[craft]chan struct{}),
 	}
 	for t, n := range carriers {

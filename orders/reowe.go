@@ -110,7 +110,7 @@ func (reowing) On() On { return onReowe }
 // The payment of an invoice that was in flight waits for patience seconds: the row that is lost may have begun a call
 // that still runs. After that the node's own record decides, as it always does.
 func (e *Engine) Reowe(ctx context.Context, hash Hash, at, patience int64) (added []string, err error) {
-	err = e.submit(ctx, func(t *tx) (after, error) {
+	err = e.submit(ctx, string(onReowe), func(t *tx) (after, error) {
 		added = nil
 		h, ok := t.hold(hash)
 		if !ok {

@@ -55,7 +55,7 @@ func (e *Engine) forget(ctx context.Context, before int64) error {
 	if err != nil || !old {
 		return err
 	}
-	return e.submit(ctx, func(t *tx) (after, error) {
+	return e.submit(ctx, "forget", func(t *tx) (after, error) {
 		t.forget(before, maxDue)
 		return after{}, nil
 	})

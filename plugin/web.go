@@ -83,19 +83,15 @@ func (h *house) quote(in orders.Input) *orders.Quote {
 }
 
 // payoutTo reads what a buyer gave: an invoice, which the node decodes, or a destination, which is looked up as far as
-// that goes today. What cannot be asked counts as unusable: the client hears invalid_invoice and can send it again.
+// that goes today. What cannot be asked for long counts as unusable: the client hears invalid_invoice and can send it
+// again.
 func (h *house) payoutTo(ctx context.Context, sender orders.PubKey, id orders.OrderID, text string) orders.Invoice {
 	d := parseDestination(text)
 	if d.Kind == unknownDestination {
 		return orders.Invoice{Bolt11: text, Problem: d.Problem}
 	}
 	if d.Kind == bolt11Invoice {
-		inv, err := h.node.DecodePayout(ctx, h.self, d.Text)
-		if err != nil {
-			h.log.Warn("payout invoice", "err", err)
-			inv.Problem = "the node could not be asked about it"
-		}
-		return inv
+		return h.decode(ctx, d.Text)
 	}
 	inv := orders.Invoice{Destination: d.Text}
 	if !h.mayGive(sender, id) {
@@ -113,6 +109,37 @@ func (h *house) payoutTo(ctx context.Context, sender orders.PubKey, id orders.Or
 		inv.Problem = h.covers(terms, id)
 	}
 	return inv
+}
+
+const (
+	// nodePatience is how long we ask a node that does not answer before we refuse what it should have judged, and
+	// nodePause the time between two questions.
+	nodePatience = 30 * time.Second
+	nodePause    = 500 * time.Millisecond
+)
+
+// decode asks the node about an invoice until it says something: that it is just being restarted is no fault of the
+// buyer's. If we end with it, nothing is refused, and the message comes again.
+func (h *house) decode(ctx context.Context, bolt11 string) orders.Invoice {
+	patience := time.NewTimer(nodePatience)
+	defer patience.Stop()
+	for {
+		inv, err := h.node.DecodePayout(ctx, h.self, bolt11)
+		if err == nil {
+			return inv
+		}
+		h.log.Warn("payout invoice", "err", err)
+		inv.Problem = "the node could not be asked about it"
+		pause := time.NewTimer(nodePause)
+		select {
+		case <-pause.C:
+			continue
+		case <-patience.C:
+		case <-ctx.Done(): // the engine takes nothing under it
+		}
+		pause.Stop()
+		return inv
+	}
 }
 
 // mayGive reports whether the sender could give a payout destination for the order now. Nobody else makes us ask the

@@ -1,17 +1,24 @@
+// Command holdinvoice is a Core Lightning plugin that makes hold invoices, and under a file
+// name that holds "guard" the standby that takes over when the first one dies. Package hold
+// says how; here is only the start of the process.
 package main
 
 import (
 	"context"
-	"fmt"
 	"io"
 	"os"
-	"runtime/debug"
 
-	"github.com/mostro-cln/mostro/plugin/clnio"
+	"github.com/mostro-cln/mostro/contrib/holdinvoice/hold"
 )
 
+// version is set when the plugins are built.
+var version = "dev"
+
 func main() {
-	os.Exit(run(context.Background(), os.Args[0], os.Stdin, takeStdout(), os.Stderr))
+	out := takeStdout()
+	os.Exit(hold.Run(context.Background(), hold.Process{
+		Name: os.Args[0], Version: version, In: os.Stdin, Out: out, Err: os.Stderr,
+	}))
 }
 
 // takeStdout keeps the node's pipe for ourselves. Whatever else prints goes to stderr: one
@@ -20,21 +27,4 @@ func takeStdout() io.Writer {
 	out := os.Stdout
 	os.Stdout = os.Stderr
 	return out
-}
-
-// run serves the node on in and out until in ends, and returns the exit code. The file name
-// of the binary chooses its role, since the node has no other way to load one binary twice.
-func run(ctx context.Context, name string, in io.Reader, out, errs io.Writer) int {
-	debug.SetMemoryLimit(512 << 20)
-	w := clnio.NewWriter(out)
-	log := newLog(w)
-	var r role = newHoldRole(log, w)
-	if isGuard(name) {
-		r = newGuard(log, w)
-	}
-	if err := newRuntime(in, w, log, r).run(ctx); err != nil {
-		fmt.Fprintln(errs, err)
-		return 1
-	}
-	return 0
 }

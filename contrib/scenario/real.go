@@ -172,18 +172,18 @@ func (r *Real) KillPlugin(ctx context.Context, name string) error {
 		return fmt.Errorf("kill %s: %w", t, err)
 	}
 	return until(ctx, "lightningd has seen the end of "+name, func() (bool, error) {
-		there, err := r.hasPlugin(ctx, name)
+		there, err := hasPlugin(ctx, r, name)
 		return !r.Alive() || err == nil && !there, err
 	})
 }
 
-func (r *Real) hasPlugin(ctx context.Context, name string) (bool, error) {
+func hasPlugin(ctx context.Context, n Node, name string) (bool, error) {
 	var list struct {
 		Plugins []struct {
 			Name string `json:"name"`
 		} `json:"plugins"`
 	}
-	err := r.Call(ctx, "plugin", map[string]any{"subcommand": "list"}, &list)
+	err := n.Call(ctx, "plugin", map[string]any{"subcommand": "list"}, &list)
 	for _, p := range list.Plugins {
 		if filepath.Base(p.Name) == name {
 			return true, err

@@ -16,44 +16,56 @@ import (
 	"github.com/mostro-cln/mostro/contrib/relay"
 )
 
-var programs struct {
-	once sync.Once
+// built are the plugins as a user would build them, and those with failpoints.
+var built, builtForCrashes build
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	for _, b := range []*build{&built, &builtForCrashes} {
+		if b.dir != "" {
+			os.RemoveAll(b.dir)
+		}
+	}
+	os.Exit(code)
+}
+
+func binaries(t *testing.T) Binaries { t.Helper(); return built.once(t) }
+
+func crashBinaries(t *testing.T) Binaries {
+	t.Helper()
+	return builtForCrashes.once(t, "-tags=failpoints")
+}
+
+// build is one set of binaries, made by the first test that needs it.
+type build struct {
+	made sync.Once
 	bin  Binaries
 	dir  string
 	err  error
 }
 
-func TestMain(m *testing.M) {
-	code := m.Run()
-	if programs.dir != "" {
-		os.RemoveAll(programs.dir)
-	}
-	os.Exit(code)
-}
-
-// binaries builds the plugins as a user would, once.
-func binaries(t *testing.T) Binaries {
+func (b *build) once(t *testing.T, more ...string) Binaries {
 	t.Helper()
-	programs.once.Do(func() {
-		programs.dir, programs.err = os.MkdirTemp("", "mostro-bin")
-		if programs.err != nil {
+	b.made.Do(func() {
+		b.dir, b.err = os.MkdirTemp("", "mostro-bin")
+		if b.err != nil {
 			return
 		}
-		programs.bin = BinariesIn(programs.dir)
-		for path, pkg := range map[string]string{programs.bin.Mostro: "../../plugin", programs.bin.Holdinvoice: "../holdinvoice", programs.bin.Guard: "../holdinvoice"} {
-			args := []string{"build", "-o", path}
+		b.bin = BinariesIn(b.dir)
+		for path, pkg := range map[string]string{b.bin.Mostro: "../../plugin", b.bin.Holdinvoice: "../holdinvoice", b.bin.Guard: "../holdinvoice"} {
+			args := append([]string{"build", "-o", path}, more...)
 			if raceDetector() {
 				args = append(args, "-race")
 			}
 			if out, err := exec.Command("go", append(args, pkg)...).CombinedOutput(); err != nil {
-				programs.err = fmt.Errorf("build %s: %w\n%s", pkg, err, out)
+				b.err = fmt.Errorf("build %s: %w\n%s", pkg, err, out)
 			}
 		}
 	})
-	if programs.err != nil {
-		t.Fatal(programs.err)
+	if b.err != nil {
+		t.Fatal(b.err)
 	}
-	return programs.bin
+	return b.bin
 }
 
 // raceDetector reports whether this test was built with it; the plugins then are, too.

@@ -31,6 +31,7 @@ type Sim struct {
 	cfg  simln.Config
 	bin  Binaries
 	opts map[string]any
+	env  []string
 	rpc  *clnio.Client
 
 	mu   sync.Mutex
@@ -42,17 +43,18 @@ type SimConfig struct {
 	Dir     string
 	Bin     Binaries
 	Options map[string]any // of the exchange's plugin
+	Env     []string       // of all plugins, beside our own
 	Log     io.Writer
 }
 
 // NewSim starts a simulated node.
 func NewSim(ctx context.Context, c SimConfig) (*Sim, error) {
-	s := &Sim{bin: c.Bin, opts: c.Options, cfg: simln.Config{
+	s := &Sim{bin: c.Bin, opts: c.Options, env: c.Env, cfg: simln.Config{
 		Dir: c.Dir, Log: c.Log, NodeSecret: [32]byte{1: 42}, StopTimeout: 10 * time.Second,
 		Plugins: []simln.Plugin{
-			{Path: c.Bin.Holdinvoice, Important: true},
-			{Path: c.Bin.Guard},
-			{Path: c.Bin.Mostro, Options: c.Options},
+			{Path: c.Bin.Holdinvoice, Important: true, Env: c.Env},
+			{Path: c.Bin.Guard, Env: c.Env},
+			{Path: c.Bin.Mostro, Options: c.Options, Env: c.Env},
 		},
 	}}
 	return s, s.Start(ctx)
@@ -124,7 +126,7 @@ func (s *Sim) KillPlugin(ctx context.Context, name string) error {
 // StartExchange implements Node.
 func (s *Sim) StartExchange(ctx context.Context) error {
 	n, _ := s.now()
-	return n.StartPlugin(ctx, simln.Plugin{Path: s.bin.Mostro, Options: s.opts})
+	return n.StartPlugin(ctx, simln.Plugin{Path: s.bin.Mostro, Options: s.opts, Env: s.env})
 }
 
 // StopExchange implements Node.
@@ -221,6 +223,15 @@ func (w *simWallet) Balance(ctx context.Context) (spendable, locked orders.Msats
 	}
 	err = w.s.Call(ctx, "sim-wallet-balance", map[string]any{"wallet": w.name}, &r)
 	return r.Available, r.Locked, err
+}
+
+// FailPayouts lets every attempt to pay one invoice fail at its payee.
+func (s *Sim) FailPayouts(ctx context.Context, bolt11 string) error {
+	i, err := simln.DecodeInvoice(bolt11)
+	if err != nil {
+		return err
+	}
+	return s.Call(ctx, "sim-pay-script", map[string]any{"match": fmt.Sprintf("%x", i.PaymentHash), "mode": "fail", "code": 203}, nil)
 }
 
 // Audit checks that no msat has come or gone on the simulated network.

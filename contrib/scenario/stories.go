@@ -182,6 +182,14 @@ func coopCancel(ctx context.Context, w *World) error {
 	if err := d.PlayUntil(ctx, "meet"); err != nil {
 		return err
 	}
+	if err := d.bothCancel(ctx); err != nil {
+		return err
+	}
+	return d.Untouched(ctx)
+}
+
+// bothCancel: the seller wants to cancel, and the buyer agrees.
+func (d *Deal) bothCancel(ctx context.Context) error {
 	if err := d.sale.Cancel(ctx); err != nil {
 		return err
 	}
@@ -191,10 +199,8 @@ func coopCancel(ctx context.Context, w *World) error {
 	if err := d.purchase.Cancel(ctx); err != nil {
 		return err
 	}
-	if _, err := d.Seller.expect(ctx, d.sale, nostrio.ActCooperativeCancelAccepted); err != nil {
-		return err
-	}
-	return d.Untouched(ctx)
+	_, err := d.Seller.expect(ctx, d.sale, nostrio.ActCooperativeCancelAccepted)
+	return err
 }
 
 // forgedHolds: a seller who wants the fiat without locking sats pays so that only the receiver's own look can tell.

@@ -8,6 +8,8 @@ import (
 	"net"
 	"sync"
 	"time"
+
+	"github.com/mostro-cln/mostro/orders/failpoint"
 )
 
 var (
@@ -62,6 +64,7 @@ func (c *Client) Call(ctx context.Context, method string, params any, result any
 	if err != nil {
 		return fmt.Errorf("%s: %w: %w", method, ErrNotSent, err)
 	}
+	failpoint.Hit("before", "rpc", method)
 	l, answer, err := c.send(ctx, id, request)
 	if err != nil {
 		return fmt.Errorf("%s: %w", method, err)
@@ -69,6 +72,7 @@ func (c *Client) Call(ctx context.Context, method string, params any, result any
 	defer l.forget(id)
 	select {
 	case m := <-answer:
+		failpoint.Hit("after", "rpc", method)
 		return open(method, m, result)
 	case <-l.down:
 		// The answer may have come just before the connection went.
