@@ -62,7 +62,8 @@ type after struct {
 	more    []after  // of orders that were made on the way
 	solvers []Solver // all, if they have changed; not nil then
 
-	settings *Settings // if they have changed
+	settings *Settings    // if they have changed
+	dispute  DisputeState // of the order, before
 }
 
 // NewEngine starts the writer over a store. Close ends it.
@@ -263,7 +264,7 @@ func (e *Engine) begin(t *tx, in *Input) (*step, error) {
 	} else if in.From.Trade.IsZero() && !officialAct(in.Act) {
 		return nil, fmt.Errorf("%s: there is no order %s", in.Act.On(), id)
 	}
-	s.from = s.o.Status
+	s.from, s.dispute = s.o.Status, s.o.disputeState()
 	s.loadHold(t)
 	s.loadFacts(t)
 	s.loadOfficials(t)
@@ -476,7 +477,7 @@ func (s *step) save(t *tx) after {
 	for _, u := range s.saveUser {
 		t.putUser(u)
 	}
-	then := after{from: s.from, on: s.in.Act.On()}
+	then := after{from: s.from, on: s.in.Act.On(), dispute: s.dispute}
 	for _, v := range s.saveSolver {
 		t.putSolver(v)
 		then.solvers = t.solvers()
@@ -499,12 +500,18 @@ func (s *step) save(t *tx) after {
 	for _, en := range s.entries {
 		t.addEntry(s.o.ID, en)
 	}
+	then.rows = s.saveOwed(t)
+	return then
+}
+
+func (s *step) saveOwed(t *tx) (rows []*Row) {
+	s.copyAlerts()
 	for _, w := range s.effects {
 		r := &Row{Order: s.o.ID, NotBefore: w.notBefore, Effect: w.effect}
 		t.addRow(r)
-		then.rows = append(then.rows, r)
+		rows = append(rows, r)
 	}
-	return then
+	return rows
 }
 
 func hexID(id [32]byte) string { return EventID(id).String() }
@@ -515,8 +522,8 @@ func (e *Engine) settle(then after) {
 		e.keys.note(o)
 		if o.Status != then.from {
 			e.log.Info("order moved", "order", o.ID.String(), "from", string(then.from), "to", string(o.Status), "input", string(then.on))
-			e.moved(Move{Order: *o, From: then.from, On: then.on})
 		}
+		e.moved(Move{*o, then.from, then.on, then.dispute})
 	}
 	for _, m := range then.more {
 		e.settle(m)

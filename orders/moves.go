@@ -1,16 +1,32 @@
 package orders
 
-// Move is an order that has got another status. The order is a copy, as it was committed.
+// Move is an order of which the status, or the state of its dispute, has changed. The order is a copy, as it was
+// committed.
 type Move struct {
 	Order Order
 	From  Status // empty: it is new
 	On    On
+	// Dispute is the state of the order's dispute before; empty: there was none.
+	Dispute DisputeState
+}
+
+// Changed reports whether the order's status is another one than before.
+func (m *Move) Changed() bool { return m.Order.Status != m.From }
+
+// DisputeChanged reports whether the state of its dispute is.
+func (m *Move) DisputeChanged() bool { return m.Order.disputeState() != m.Dispute }
+
+func (o *Order) disputeState() DisputeState {
+	if o.Dispute == nil {
+		return ""
+	}
+	return o.Dispute.State
 }
 
 // maxMoves is how many moves wait for the reader of Moves.
 const maxMoves = 1024
 
-// Moves tells of every change of a status, in the order of the commits. It has one reader. With nobody who reads, or one
+// Moves tells of every such change, in the order of the commits. It has one reader. With nobody who reads, or one
 // who is too slow, moves are dropped and counted: nothing here may hold a trade up.
 func (e *Engine) Moves() <-chan Move { return e.moves }
 
@@ -18,6 +34,9 @@ func (e *Engine) Moves() <-chan Move { return e.moves }
 func (e *Engine) MissedMoves() int64 { return e.missed.Swap(0) }
 
 func (e *Engine) moved(m Move) {
+	if !m.Changed() && !m.DisputeChanged() {
+		return
+	}
 	select {
 	case e.moves <- m:
 	default:

@@ -18,6 +18,7 @@ type Settings struct {
 type Pause struct {
 	At     int64  `json:"at"` // unix seconds
 	Reason string `json:"reason,omitempty"`
+	By     Actor  `json:"by"`
 }
 
 // over returns the rules with the settings in force. Limits that do not go together with the rules, since an option was
@@ -54,16 +55,17 @@ type BadSettings struct{ Err error }
 
 func (e *BadSettings) Error() string { return e.Err.Error() }
 
-// Change changes the settings in one transaction and returns them. From its return on they are in force. *BadSettings:
-// nothing has changed, since the result cannot be.
-func (e *Engine) Change(ctx context.Context, change func(*Settings)) (now Settings, err error) {
-	err = e.submit(ctx, func(t *tx) (after, error) {
+// Change changes the settings in one transaction and returns them. From its return on they are in force. The record, whose
+// What names the change, goes into the audit. *BadSettings: nothing has changed, since the result cannot be.
+func (e *Engine) Change(ctx context.Context, why Record, change func(*Settings)) (now Settings, err error) {
+	err = e.submit(ctx, "settings", func(t *tx) (after, error) {
 		s := t.settings()
 		change(&s)
 		if _, err := s.over(e.base); err != nil {
 			return after{}, &BadSettings{err}
 		}
 		t.put(metaBucket, settingsKey, s)
+		t.addRecord(why)
 		now = s
 		return after{settings: &s}, nil
 	})

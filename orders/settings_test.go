@@ -4,12 +4,13 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"testing"
 )
 
 func (w *world) setting(change func(*Settings)) {
 	w.t.Helper()
-	if _, err := w.e.Change(w.t.Context(), change); err != nil {
+	if _, err := w.e.Change(w.t.Context(), Record{At: w.now, What: "test"}, change); err != nil {
 		w.t.Fatal(err)
 	}
 }
@@ -26,6 +27,9 @@ func TestAPauseRefusesNewBusinessAndLetsTradesGoOn(t *testing.T) {
 		}
 		if out := w.trader("taker").does(waiting.id, TakeBuy{}); out.Reason != NotAllowedByStatus {
 			t.Errorf("a take: %q", out.Reason)
+		}
+		if all, _, err := w.e.Records(RecordQuery{Limit: 5}); err != nil || len(all) != 1 || all[0].What != "test" {
+			t.Errorf("the audit has %+v, %v", all, err)
 		}
 		w.restart()
 		if s, _ := w.e.Settings(); s.Pause == nil || s.Pause.Reason != "the disk is full" {
@@ -74,7 +78,7 @@ func TestSettingsThatCannotBeAreRefused(t *testing.T) {
 		"a minimum over the limit": func(s *Settings) { s.MinOrder = &least },
 	} {
 		var bad *BadSettings
-		if _, err := w.e.Change(t.Context(), change); !errors.As(err, &bad) {
+		if _, err := w.e.Change(t.Context(), Record{At: w.now, What: "test"}, change); !errors.As(err, &bad) {
 			t.Errorf("%s: %v", name, err)
 		}
 		if r := w.e.Rules(); r.FeeRate != w.rules.FeeRate || r.MinOrder != w.rules.MinOrder {
@@ -114,7 +118,7 @@ func TestMovesTellOfEachStatusAndHoldNothingUp(t *testing.T) {
 		t.Fatalf("got %v, want %v", got, want)
 	}
 	for range maxMoves + 5 {
-		w.e.moved(Move{})
+		w.e.moved(Move{From: Active})
 	}
 	if n := w.e.MissedMoves(); n != 5 {
 		t.Errorf("%d were dropped, want 5", n)
@@ -123,7 +127,7 @@ func TestMovesTellOfEachStatusAndHoldNothingUp(t *testing.T) {
 
 func TestAnAlertRingsTheBell(t *testing.T) {
 	w := newWorld(t)
-	if err := w.e.Alert(t.Context(), OrderID{}, "the backup failed"); err != nil {
+	if err := w.e.Alert(t.Context(), OrderID{}, "the backup failed", w.now, w.seed()); err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
@@ -138,5 +142,85 @@ func TestAnAlertRingsTheBell(t *testing.T) {
 	cancel()
 	if err := <-done; err != nil {
 		t.Fatal(err)
+	}
+}
+
+// Admins who are other people hear of disputes and alerts over Nostr, each once; a party of the trade does not.
+func TestAdminsHearOfDisputesAndAlerts(t *testing.T) {
+	own, admin := key(1), key(2)
+	w := newWorld(t, func(r *Rules) { r.Admins = []PubKey{own, admin} })
+	said := func() (texts []string) {
+		for _, l := range w.said {
+			if l.To == own {
+				t.Errorf("the exchange writes to itself: %q", l.Text)
+			}
+			if l.To == admin {
+				texts = append(texts, l.Text)
+			}
+		}
+		w.said = nil
+		return texts
+	}
+	tr := w.newTrade(Sell).to(FiatSent)
+	if texts := said(); len(texts) != 0 {
+		t.Errorf("a quiet trade: %q", texts)
+	}
+	tr.buyer.must(tr.id, OpenDispute{})
+	if texts := said(); len(texts) != 1 || !strings.Contains(texts[0], "was opened by the buyer") {
+		t.Errorf("a dispute: %q", texts)
+	}
+	for range 2 {
+		if err := w.e.Alert(t.Context(), OrderID{}, "the backup failed", w.now, w.seed()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.pump()
+	if texts := said(); len(texts) != 2 || texts[0] != "Alert: the backup failed" {
+		t.Errorf("alerts: %q", texts)
+	}
+}
+
+func TestQueriesFindOrdersByWhatTheyAre(t *testing.T) {
+	w := newWorld(t)
+	a, b := w.newTrade(Sell).to(Active), w.newTrade(Buy).to(Pending)
+	w.now += 1000
+	dollars := sellTerms(20_000)
+	dollars.FiatCode = "USD"
+	c := w.newTrade(Sell).openWith(NewOrder{Terms: dollars})
+	tests := []struct {
+		name string
+		q    Query
+		want []OrderID
+	}{
+		{"sell orders", Query{Kind: Sell}, []OrderID{c.id, a.id}},
+		{"of a currency", Query{Fiat: "USD"}, []OrderID{c.id}},
+		{"of a taker's identity", Query{Party: a.taker.identity}, []OrderID{a.id}},
+		{"of an identity and another kind", Query{Party: b.maker.identity, Kind: Sell}, nil},
+		{"of a trade key", Query{Trade: a.maker.trade}, []OrderID{a.id}},
+		{"of the first minutes", Query{Period: Period{Until: startTime + 500}, Kind: Buy}, []OrderID{b.id}},
+		{"since then", Query{Period: Period{Since: startTime + 500}}, []OrderID{c.id}},
+		{"of an identity since then", Query{Party: a.maker.identity, Period: Period{Since: startTime + 500}}, nil},
+		{"of an identity until then", Query{Party: a.maker.identity, Period: Period{Until: startTime + 500}}, []OrderID{a.id}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			var got []OrderID
+			for tt.q.Limit = 1; ; {
+				page, next, err := w.e.Orders(tt.q)
+				if err != nil {
+					t.Fatal(err)
+				}
+				for _, o := range page {
+					got = append(got, o.ID)
+				}
+				if next == nil {
+					break
+				}
+				tt.q.Before = next
+			}
+			if !slices.Equal(got, tt.want) {
+				t.Errorf("got %v, want %v", got, tt.want)
+			}
+		})
 	}
 }

@@ -28,8 +28,8 @@ type backups struct {
 
 // backup is the result of mostro-backup.
 type backup struct {
-	Path  string `json:"path"`
-	Bytes int64  `json:"bytes"`
+	Path  string `json:"path" about:"of the new file"`
+	Bytes int64  `json:"bytes" about:"its size"`
 }
 
 // Our names: mostro-<unix time>.db. Only such files are ever deleted.

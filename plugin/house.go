@@ -42,6 +42,8 @@ type house struct {
 	since  time.Time
 
 	notices notices
+	clocks  clocks
+	renew   chan struct{} // has a value when the info event is to be published at once
 
 	lookups chan struct{} // a slot for each message that waits for the web
 	loops   *errgroup.Group
@@ -54,7 +56,7 @@ const lockWait = 5 * time.Second
 // startExchange is the starter of the real program. It opens everything and returns; relays and the hold plugin are
 // found by the loops.
 func startExchange(ctx context.Context, c Config, n *lightning.Node, s shell) (exchange, error) {
-	h := &house{config: c, node: n, shell: s, log: s.Log, since: time.Now(), lookups: make(chan struct{}, maxWebLookups)}
+	h := &house{config: c, node: n, shell: s, log: s.Log, since: time.Now(), lookups: make(chan struct{}, maxWebLookups), renew: make(chan struct{}, 1)}
 	if err := h.open(ctx); err != nil {
 		return nil, errors.Join(err, h.closeStore())
 	}
@@ -178,11 +180,25 @@ func (h *house) run(ctx context.Context) {
 	loop("rates", h.publishRates)
 	loop("timer", h.timer)
 	loop("publisher", h.publisher)
+	loop("news", h.news)
+}
+
+// Exchange implements market.
+func (h *house) Exchange() *orders.Engine { return h.Engine }
+
+// Relays implements market.
+func (h *house) Relays() []nostrio.RelayStatus { return h.pool.Status() }
+
+// Height implements market.
+func (h *house) Height(ctx context.Context) (uint32, error) {
+	info, err := h.node.GetInfo(ctx)
+	return info.BlockHeight, err
 }
 
 func (h *house) ports() orders.Ports {
 	return orders.Ports{
 		Escrow: h.escrow, Payer: h.payer, Resolver: payoutResolver{h.dest}, Courier: h.courier(), Now: time.Now, NewSeed: newSeed,
+		Bell: h.ring,
 	}
 }
 
