@@ -40,7 +40,7 @@ func newAudit(author orders.PubKey, kind int, list []Kept) *audit {
 // it is replaced like one that isn't there.
 func (a *audit) since(now time.Time) int64 {
 	from := now.Unix()
-	if a.kind == KindOrder {
+	if a.kind == KindOrder || a.kind == KindDispute {
 		from -= int64(strayWindow / time.Second)
 	}
 	for _, k := range a.list {
@@ -88,8 +88,14 @@ func address(e nostr.Event) string {
 	return tagValue(e, "d")
 }
 
-// live reports whether an event shows an order that can be taken or is being traded.
+// live reports whether an event shows an order that can be taken or is being traded, or a dispute that has not ended.
 func live(e nostr.Event) bool {
 	s := tagValue(e, "s")
-	return e.Kind == KindOrder && (s == pending || s == inProgress)
+	switch e.Kind {
+	case KindOrder:
+		return s == pending || s == inProgress
+	case KindDispute:
+		return !orders.DisputeState(s).Ended()
+	}
+	return false
 }

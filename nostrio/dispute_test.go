@@ -158,3 +158,14 @@ func TestDisputeEvents(t *testing.T) {
 	}
 	golden(t, "dispute-initiated", readable(c.DisputeEvent(n)))
 }
+
+func TestADisputeThatHasEndedIsNoLongerLive(t *testing.T) {
+	node, _, _ := vectorKeys(t)
+	for s, want := range map[orders.DisputeState]bool{
+		orders.DisputeInitiated: true, orders.DisputeInProgress: true, orders.DisputeSettled: false, orders.DisputeRefunded: false,
+	} {
+		if got := live(DisputeEvent{ID: orders.DisputeID{1}, Status: s, CreatedAt: vectorTime}.Event(node)); got != want {
+			t.Errorf("%s: live %v", s, got)
+		}
+	}
+}

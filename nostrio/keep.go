@@ -20,8 +20,8 @@ type Keep struct {
 	// it had better sign nothing.
 	List func() []Kept
 	// Event makes the signed event that stands at an address now; false if there never was one. It is asked for what a
-	// relay lacks, and for orders that a relay shows as live and List does not name: such an order has ended, and the
-	// relay has missed that.
+	// relay lacks, and for orders and disputes that a relay shows as live and List does not name: such a one has ended, and
+	// the relay has missed that.
 	Event func(kind int, d string) (nostr.Event, bool)
 	// Newer hears of an event at a relay that we have signed and know nothing of, or of a revision later than Event's:
 	// the clock was put back, or an old backup is in use. The relay will not take ours. May be nil.
@@ -71,10 +71,10 @@ func (p *Pool) list(k *Keep) []Kept {
 	return p.listed
 }
 
-// look goes through one kind after the other. Orders are looked at even if there should be none.
+// look goes through one kind after the other. Orders and disputes are looked at even if there should be none.
 func (r *relay) look(ctx context.Context, k *Keep) {
 	list := r.pool.list(k)
-	kinds, byKind := []int{KindOrder}, map[int][]Kept{}
+	kinds, byKind := []int{KindOrder, KindDispute}, map[int][]Kept{}
 	for _, e := range list {
 		if !slices.Contains(kinds, e.Kind) {
 			kinds = append(kinds, e.Kind)

@@ -91,6 +91,9 @@ func openDispute(s *step) {
 	s.say(by, SayDisputeByYou, withDispute(d.ID), s.requestIfSender)
 	publishDispute(s)
 	s.tellSolvers("a dispute was opened by the %s and waits for a solver", by)
+	if len(s.facts.solvers) == 0 {
+		s.alert("dispute %s was opened, and there are no solvers: name one, or take it (mostro-takedispute)", d.ID)
+	}
 }
 
 func withDispute(id DisputeID) func(*Letter, *Party) {

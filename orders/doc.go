@@ -3,7 +3,7 @@
 // An order is an offer to buy or sell sats for fiat, and the trade that comes of it. Its maker publishes it, a taker
 // takes it; one of them is the seller, who locks sats in a hold invoice on our node (the escrow), the other one the
 // buyer, who pays the fiat outside of our sight. When the seller releases, the hold invoice is settled and the buyer is
-// paid (the payout). The node is the third who takes part: it reports what becomes of hold invoices and payments. Time
+// paid (the payout). When they disagree, a solver decides (the dispute). The node is the third who takes part: it reports what becomes of hold invoices and payments. Time
 // is the fourth.
 //
 // Everything that happens is an Input, and Engine.Do decides on it in one transaction:
@@ -20,8 +20,9 @@
 //  1. Only a row of the table in lifecycle.go changes a status. A final status is never left.
 //  2. A refusal changes nothing: its sender hears a reason, and that is all.
 //  3. The same input has one effect, however often it is done.
-//  4. A hold invoice has one order and ends. It is settled only on the seller's word; whatever ends without it owes the
-//     cancel, until the node has proved it. Nothing un-settles, nothing un-cancels.
+//  4. A hold invoice has one order and ends. It is settled only on the word of the seller or of a solver; whatever ends
+//     without it owes the cancel, until the node has proved it. Nothing un-settles. What the node called canceled and
+//     then proves to be settled is settled.
 //  5. A payout begins only when the settle is proved. At most one payment can be alive for an order, and while it may
 //     be, its invoice stays. What a payment call answers proves nothing: the node's record decides, and "unknown" waits.
 //  6. Of a trade that ended well, settled = paid + kept, to the msat.
@@ -48,6 +49,8 @@
 //	prices.go deadlines.go rules.go     the market price; how long a status may last; the settings
 //	input.go effect.go cantdo.go        what can happen; what we owe the world; the reasons of a refusal
 //	engine.go step.go strays.go         one input, one transaction; reports on holds that are no order's any more
+//	dispute.go official.go              disputes; who may decide them, and what they hear
+//	roster.go audit.go                  solvers, users and bans, lists of disputes; who did what
 //	session.go queries.go known.go      answers to clients; reads for everybody else; the keys that the spam gate lets in
 //	outbox.go carry.go ports.go         the dispatcher, and what it needs of the world
 //	timer.go                            deadlines that pass, inputs that are forgotten

@@ -11,8 +11,10 @@ import (
 // true nor come in order. Nothing may panic, and the store is sound at the end.
 func FuzzInputs(f *testing.F) {
 	f.Add([]byte{0, 0, 0, 0, 0, 0})
-	f.Add(fuzzScript(0, 0, 1, 1, 3, 13, 2, 14, 2, 4, 2, 5, 1, 15, 2, 17, 2, 7, 1, 7, 2)) // a sell order that goes well
-	f.Add(fuzzScript(0, 2, 2, 3, 1, 13, 2, 14, 2, 3, 2, 4, 2, 6, 1, 6, 2, 16, 2, 15, 2)) // a buy order, canceled by both
+	f.Add(fuzzScript(0, 0, 1, 1, 3, 13, 2, 14, 2, 4, 2, 5, 1, 15, 2, 17, 2, 7, 1, 7, 2))                 // a sell order that goes well
+	f.Add(fuzzScript(0, 2, 2, 3, 1, 13, 2, 14, 2, 3, 2, 4, 2, 6, 1, 6, 2, 16, 2, 15, 2))                 // a buy order, canceled by both
+	f.Add(fuzzScript(0, 0, 1, 1, 3, 13, 2, 14, 2, 4, 2, 5, 1, 28, 1, 32, 0, 29, 1, 30, 1, 15, 2, 17, 2)) // in dispute, settled
+	f.Add(fuzzScript(0, 0, 1, 1, 3, 13, 2, 14, 2, 4, 2, 5, 1, 33, 0, 29, 0, 31, 0, 16, 2, 34, 0, 35, 0)) // refunded
 	w := newWorld(f)
 	w.quote = euro
 	f.Fuzz(func(t *testing.T, script []byte) {
@@ -23,6 +25,7 @@ func FuzzInputs(f *testing.F) {
 				z.people = append(z.people, w.trader("p"))
 			}
 			z.people[3].private = true
+			z.officials = []*trader{w.official(serverKey), w.official(w.freshKey()), w.official(w.freshKey()), z.people[2]}
 			for n := 0; n+6 <= len(script) && n < 6*64; n += 6 {
 				z.step([6]byte(script[n : n+6]))
 			}
@@ -58,24 +61,30 @@ func fuzzScript(pairs ...byte) (script []byte) {
 // fuzzed is one run, in a transaction that is rolled back.
 type fuzzed struct {
 	*world
-	t      *testing.T
-	x      *tx
-	people []*trader
-	ids    []OrderID
-	bills  []*Invoice
+	t         *testing.T
+	x         *tx
+	people    []*trader
+	officials []*trader // an admin, and who may become solvers
+	ids       []OrderID
+	bills     []*Invoice
 }
 
-// step: what, who, order, and three bytes for the details. What 24 and above lets time go by.
+// fuzzActs is how many things can happen: messages below 13, reports below 24, time below 28, then disputes.
+const fuzzActs = 36
+
+// step: what, who, order, and three bytes for the details.
 func (z *fuzzed) step(b [6]byte) {
 	id := z.ids[len(z.ids)-1-int(b[2])%len(z.ids)]
 	o, _ := z.x.order(id)
-	if b[0]%28 >= 24 {
+	if what := b[0] % fuzzActs; what >= 24 && what < 28 {
 		z.pass(int64(b[3])*64 - int64(b[4]))
 		return
 	}
 	act := z.act(o, b)
 	in := Input{ID: z.seed().Derive("id"), At: z.now, Seed: z.seed(), Order: id, Act: act}
-	if by := z.people[int(b[1])%4]; b[0]%28 < 13 {
+	if what := b[0] % fuzzActs; what >= 29 && what <= 32 {
+		in = z.officials[int(b[1])%4].message(id, act)
+	} else if by := z.people[int(b[1])%4]; what < 13 || what == 28 {
 		if b[5]&1 == 1 {
 			by.trade, by.index = z.freshKey(), by.index+1
 		}
@@ -117,7 +126,7 @@ func (z *fuzzed) pass(seconds int64) {
 }
 
 func (z *fuzzed) act(o *Order, b [6]byte) Act {
-	switch n, fiat := int64(b[3]), i64(int64(int8(b[4]))); b[0] % 28 {
+	switch n, fiat := int64(b[3]), i64(int64(int8(b[4]))); b[0] % fuzzActs {
 	case 0:
 		return NewOrder{Terms: z.terms(b), Invoice: z.invoiceOf(o, b[5]>>5)}
 	case 1:
@@ -143,14 +152,40 @@ func (z *fuzzed) act(o *Order, b [6]byte) Act {
 	case 11:
 		return AskRestore{}
 	case 12:
-		return []Act{AskLastIndex{}, Other{Action: "dispute", Reason: InvalidAction}, Other{}}[n%3]
+		return []Act{AskLastIndex{}, Other{Action: "add-bond-invoice", Reason: InvalidAction}, Other{}}[n%3]
+	}
+	if b[0]%fuzzActs >= 28 {
+		return z.disputed(o, b)
 	}
 	return z.report(o, b)
 }
 
+func (z *fuzzed) disputed(o *Order, b [6]byte) Act {
+	switch b[0] % fuzzActs {
+	case 28:
+		return OpenDispute{}
+	case 29:
+		if o.Dispute == nil || b[3] == 1 {
+			return AdminTake{Dispute: DisputeID{b[4]}}
+		}
+		return AdminTake{Dispute: o.Dispute.ID}
+	case 30:
+		return AdminSettle{SlashSeller: b[3] == 1}
+	case 31:
+		return AdminCancel{SlashBuyer: b[3] == 1}
+	case 32:
+		return AddSolver{Key: z.officials[1+int(b[3])%3].trade, Level: []Level{LevelReadWrite, LevelRead, ""}[b[4]%3]}
+	case 33:
+		return EscrowNearing{o.Hold, uint32(b[3]), uint32(b[4])}
+	case 34:
+		return AdminSettle{Operator: "fuzz"}
+	}
+	return AdminCancel{Operator: "fuzz"}
+}
+
 func (z *fuzzed) report(o *Order, b [6]byte) Act {
 	hash := o.Hold
-	switch b[0] % 28 {
+	switch b[0] % fuzzActs {
 	case 13:
 		return HoldCreated{hash, "lnfuzz"}
 	case 14:

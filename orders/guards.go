@@ -35,9 +35,6 @@ func freedBySolver(s *step) bool { return s.o.FreedBy == FreedBySolver }
 // freed: somebody with the right to has given the escrow to the buyer.
 func freed(s *step) bool { return s.o.FreedBy != "" }
 
-// undisputed: nobody has opened a dispute.
-func undisputed(s *step) bool { return s.o.Dispute == nil }
-
 // unusedInvoice: what the buyer's destination gave was never given to another order, and is no hold of ours.
 func unusedInvoice(s *step) bool {
 	return !s.facts.invoiceIsHold && (s.facts.invoiceUsedBy.IsZero() || s.facts.invoiceUsedBy == s.o.ID)

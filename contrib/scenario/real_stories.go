@@ -18,6 +18,7 @@ func RealOptions() map[string]any {
 		"mostro-max-order-sats":           int64(largeAmount),
 		"mostro-payment-attempts":         20,
 		"mostro-payment-interval-seconds": 1,
+		"mostro-admins":                   AdminKey,
 	}
 }
 

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/mostro-cln/mostro/contrib/relay"
+	"github.com/mostro-cln/mostro/contrib/trader"
 )
 
 // built are the plugins as a user would build them, and those with failpoints.
@@ -106,7 +107,7 @@ func newWorldWith(t *testing.T, more ...string) (*World, *Sim, *relay.Server) {
 	t.Cleanup(market.Close)
 	sim, err := NewSim(ctx, SimConfig{Dir: dir, Bin: bin, Log: log, Options: map[string]any{
 		"mostro-relays": strings.Join(append(more, srv.URL), ","), "mostro-expiration-seconds": fmt.Sprint(WaitingSeconds),
-		"mostro-price-sources": market.Option(),
+		"mostro-price-sources": market.Option(), "mostro-admins": AdminKey,
 	}})
 	t.Cleanup(func() {
 		if sim != nil {
@@ -141,7 +142,7 @@ func (w testWriter) Write(b []byte) (int, error) {
 
 func TestStoriesOnTheSimulatedNode(t *testing.T) {
 	w, sim := newWorld(t)
-	for _, s := range Stories {
+	for _, s := range slices.Concat(Stories, Disputes) {
 		t.Run(s.Name, func(t *testing.T) {
 			w.Say = testWriter{t}
 			defer w.Leave()
@@ -154,6 +155,17 @@ func TestStoriesOnTheSimulatedNode(t *testing.T) {
 				t.Error(err)
 			}
 		})
+	}
+}
+
+func TestTheAdminsKeyIsThatOfHisWords(t *testing.T) {
+	c, err := trader.New(trader.Config{Mnemonic: adminWords, Relays: []string{"ws://127.0.0.1:1"}, Mostro: AdminKey})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if got := c.Identity().String(); got != AdminKey {
+		t.Errorf("the admin is %s", got)
 	}
 }
 

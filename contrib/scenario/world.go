@@ -20,8 +20,9 @@ type World struct {
 	Mostro string // the exchange's public key, hex
 	Say    io.Writer
 
-	people []*Person
-	next   int
+	people    []*Person
+	officials []*trader.Trader
+	next      int
 }
 
 // Start waits until the exchange on the node takes orders, and learns its key.
@@ -138,7 +139,10 @@ func (w *World) Leave() {
 	for _, p := range w.people {
 		p.Close()
 	}
-	w.people = nil
+	for _, t := range w.officials {
+		t.Close()
+	}
+	w.people, w.officials = nil, nil
 }
 
 func (p *Person) total(ctx context.Context) (orders.Msats, error) {

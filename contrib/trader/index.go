@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"time"
 
 	"github.com/mostro-cln/mostro/nostrio"
 	"github.com/mostro-cln/mostro/orders"
@@ -18,20 +17,7 @@ func (t *Trader) SyncIndex(ctx context.Context) error {
 	if t.cfg.FullPrivacy {
 		return nil
 	}
-	key := t.identity.PubKey().String()
-	me := &Trade{t: t, key: t.identity, taken: make(map[int]bool)}
-	t.mu.Lock()
-	t.byKey[key] = me
-	t.mu.Unlock()
-	defer func() {
-		t.mu.Lock()
-		defer t.mu.Unlock()
-		if t.byKey[key] == me {
-			delete(t.byKey, key)
-		}
-	}()
-	t.relays.subscribe(indexSub, t.mailFor([]string{key}, time.Now().Unix())...)
-	m, err := me.ask(ctx, nostrio.Body{Action: nostrio.ActLastTradeIndex}, nostrio.ActLastTradeIndex)
+	m, err := t.openDesk().ask(ctx, nostrio.Body{Action: nostrio.ActLastTradeIndex}, nostrio.ActLastTradeIndex)
 	if errors.Is(err, orders.NotFound) {
 		return nil // the Mostro has never seen this identity
 	}

@@ -40,6 +40,18 @@ func (m Message) Invoice() string {
 	return p.Invoice
 }
 
+// Dispute returns the dispute that the message names, or zero.
+func (m Message) Dispute() orders.DisputeID {
+	p, _ := m.Payload.(nostrio.Dispute)
+	return orders.DisputeID(p.ID)
+}
+
+// Text returns the plain words that the message carries, or "".
+func (m Message) Text() string {
+	p, _ := m.Payload.(nostrio.TextMessage)
+	return string(p)
+}
+
 // Notice reports whether a pay-invoice or add-invoice asks for nothing and only tells the other side's reputation.
 func (m Message) Notice() bool {
 	_, peer := m.Payload.(nostrio.Peer)
@@ -145,6 +157,10 @@ var reasonWords = map[orders.Reason]string{
 	"out_of_range_fiat_amount": "the fiat amount is outside the order's range",
 	"price_too_stale":          "there is no fresh price for this currency",
 	"dispute_creation_error":   "there is a dispute already",
+	"is_not_your_dispute":      "the dispute is with another solver, or nobody has taken it yet",
+	"dispute_taken_by_admin":   "an admin has taken the dispute",
+	"not_authorized":           "you have no right to do that",
+	"invalid_text_message":     "the text is empty",
 	"not_found":                "there is no such order",
 	"pending_order_exists":     "finish the other order that you took first",
 	"invalid_fiat_currency":    "this Mostro does not take that currency",

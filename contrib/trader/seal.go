@@ -45,8 +45,11 @@ func (t *Trader) send(ctx context.Context, k key, body nostrio.Body) error {
 		return err
 	}
 	wrapper := nostrio.WrapOrder
-	if body.Action == nostrio.ActLastTradeIndex {
+	switch body.Action {
+	case nostrio.ActLastTradeIndex:
 		wrapper = nostrio.WrapRestore
+	case nostrio.ActAdminAddSolver, nostrio.ActAdminTakeDispute, nostrio.ActAdminSettle, nostrio.ActAdminCancel:
+		wrapper = nostrio.WrapDispute
 	}
 	r := nostrio.Request{
 		Way: way, Node: t.mostro, Trade: k.Key, Identity: t.identity.Key, Work: work,

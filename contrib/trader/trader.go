@@ -42,14 +42,15 @@ type Trader struct {
 	byKey     map[string]*Trade
 	info      *Info
 	book      map[orders.OrderID]BookOrder
-	following bool          // the book
-	changed   chan struct{} // closed and made anew at every change of the above
+	following bool                          // the book
+	docket    map[orders.DisputeID]OpenCase // nil: not asked for
+	desk      *Trade                        // of the identity key; nil: not opened
+	changed   chan struct{}                 // closed and made anew at every change of the above
 }
 
 const (
-	infoSub  = "info"
-	mailSub  = "mail"
-	indexSub = "index" // answers to the identity key
+	infoSub = "info"
+	mailSub = "mail"
 )
 
 // New opens a trader and begins to connect. Close it.
@@ -319,7 +320,7 @@ func (t *Trader) mailFor(keys []string, since int64) []nostr.Filter {
 
 // deliver takes verified events from a relay.
 func (t *Trader) deliver(name string, events []nostr.Event) {
-	if name == mailSub || name == indexSub {
+	if name == mailSub || name == deskSub {
 		t.takeMail(events)
 		return
 	}
@@ -331,6 +332,8 @@ func (t *Trader) deliver(name string, events []nostr.Event) {
 			t.takeInfo(e)
 		case bookSub:
 			t.takeOrder(e)
+		case docketSub:
+			t.takeDispute(e)
 		}
 	}
 	t.notify()

@@ -124,6 +124,7 @@ func firstLine(s string) string {
 var (
 	shownOrder   = regexp.MustCompile(`Order(?: ID:)? ([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})`)
 	shownInvoice = regexp.MustCompile(`\bln(?:bcrt|tbs|tb|bc)(?:\d+[munp]?)?1[02-9ac-hj-np-z]{50,}`)
+	shownDispute = regexp.MustCompile(`Dispute ID: ([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})`)
 	shownPeer    = regexp.MustCompile(`👤 Peer: ([0-9a-f]{64})`)
 )
 

@@ -122,6 +122,7 @@ func TestWhatAPersonWouldCopy(t *testing.T) {
 		{"the other's key", last(shownPeer, "   👤 Peer: "+key+"\n"), key},
 		{"the amount to invoice", last(shownAmount, "💰 Required Amount: 49850 sats\n"), "49850"},
 		{"the amount in a list", last(shownAmount, "   📋 Order: "+id+" 30000 sats (USD)\n"), "30000"},
+		{"the dispute's id", last(shownDispute, "🆔 Dispute ID: "+id+"\n"), id},
 		{"nothing", last(shownInvoice, "no invoice"), ""},
 	}
 	for _, c := range cases {
@@ -171,11 +172,11 @@ func TestEveryStoryHasAnEndThatCanBeReached(t *testing.T) {
 			t.Errorf("%s: no steps", s.name)
 		}
 		for _, st := range s.steps {
-			if st.who != alice && st.who != bob {
+			if !slices.Contains([]person{alice, bob, admin, solver}, st.who) {
 				t.Errorf("%s: %q is typed by %q", s.name, st.types, st.who)
 			}
 			for _, b := range blank.FindAllStringSubmatch(st.types, -1) {
-				if !slices.Contains([]string{"order", "peer", "address", "invoice"}, b[1]) {
+				if !slices.Contains([]string{"order", "peer", "address", "invoice", "dispute", "solver"}, b[1]) {
 					t.Errorf("%s: %q has an unknown %s", s.name, st.types, b[0])
 				}
 			}

@@ -155,7 +155,7 @@ func (t *tour) all(ctx context.Context, server string) (err error) {
 	defer market.Close()
 	if t.sim, err = scenario.NewSim(start, scenario.SimConfig{
 		Dir: t.dir, Bin: scenario.BinariesIn(t.bin), Log: log,
-		Options: map[string]any{"mostro-relays": r.url, "mostro-price-sources": market.Option()},
+		Options: map[string]any{"mostro-relays": r.url, "mostro-price-sources": market.Option(), "mostro-admins": officials[admin].pubkey},
 	}); err != nil {
 		return err
 	}

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"text/tabwriter"
@@ -70,7 +71,7 @@ func (t *tour) tellAll(ctx context.Context) error {
 
 func (t *tour) tell(ctx context.Context, s story, number int) error {
 	p := &play{tour: t, story: s, people: map[person]*user{}}
-	for _, name := range []person{alice, bob} {
+	for _, name := range []person{alice, bob, admin, solver} {
 		u, err := t.user(ctx, name, number)
 		if err != nil {
 			return err
@@ -93,6 +94,9 @@ func (t *tour) tell(ctx context.Context, s story, number int) error {
 func (t *tour) user(ctx context.Context, name person, number int) (*user, error) {
 	id := fmt.Sprintf("%s-%d", name, number)
 	u := &user{name: name, account: id, client: &client{program: t.client, home: filepath.Join(t.dir, id), env: t.env, seen: map[string]int{}}}
+	if o, ok := officials[name]; ok {
+		u.env = append(slices.Clone(t.env), "ADMIN_NSEC="+o.secret)
+	}
 	if err := os.Mkdir(u.home, 0o700); err != nil {
 		return nil, err
 	}
@@ -107,10 +111,11 @@ func (t *tour) user(ctx context.Context, name person, number int) (*user, error)
 // play is one story while it is told.
 type play struct {
 	*tour
-	story  story
-	people map[person]*user
-	order  orders.OrderID
-	labels int
+	story   story
+	people  map[person]*user
+	order   orders.OrderID
+	dispute string
+	labels  int
 }
 
 // step types a command and judges what comes of it. It reports whether the story ends here.
@@ -142,7 +147,7 @@ func (p *play) step(ctx context.Context, st step) (end bool, err error) {
 		fmt.Fprintln(p.out, "   ", r.end)
 	}
 	p.rows = append(p.rows, r)
-	return r.failed || st.ends >= unserved, nil
+	return r.failed || st.ends == unsent, nil
 }
 
 // quiet waits until the exchange has sent all that it owes, so that no late message is taken for an answer: mostro-cli
@@ -186,6 +191,10 @@ func (p *play) value(ctx context.Context, u *user, name, sats string) (string, e
 	switch name {
 	case "order":
 		return p.order.String(), nil
+	case "dispute":
+		return p.dispute, nil
+	case "solver":
+		return officials[solver].npub, nil
 	case "peer":
 		return u.peer, nil
 	case "address":
@@ -214,6 +223,9 @@ func (p *play) note(u *user, st step, text string) {
 			p.order = id
 		}
 	}
+	if id := last(shownDispute, text); id != "" && strings.HasPrefix(st.types, "dispute") {
+		p.dispute = id
+	}
 	if peer := last(shownPeer, text); peer != "" {
 		u.peer = peer
 	}
@@ -223,20 +235,12 @@ func (p *play) note(u *user, st step, text string) {
 	u.invoice = last(shownInvoice, text)
 }
 
-var refusal = regexp.MustCompile(`[cC]antDo|InvalidAction`)
-
 // judge compares what has happened with what the story says.
 func (p *play) judge(ctx context.Context, u *user, st step, s said, r *row) error {
-	switch st.ends {
-	case unsent:
-		return nil
-	case unserved:
-		if s.code == 0 || !refusal.MatchString(s.text) {
-			return errors.New("this should be refused: if it is served now, take the word unserved out of the table of stories")
-		}
+	if st.ends == unsent {
 		return nil
 	}
-	sees := strings.ReplaceAll(st.sees, "{order}", p.order.String())
+	sees := strings.NewReplacer("{order}", p.order.String(), "{dispute}", p.dispute).Replace(st.sees)
 	switch {
 	case (s.code == 0) != (st.ends == well):
 		return fmt.Errorf("exit code %d", s.code)

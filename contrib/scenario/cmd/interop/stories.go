@@ -1,14 +1,39 @@
 package main
 
-import "github.com/mostro-cln/mostro/orders"
+import (
+	"crypto/sha256"
+	"encoding/hex"
 
-// person is one of the two who trade in a story.
+	"github.com/mostro-cln/mostro/nostrio"
+	"github.com/mostro-cln/mostro/orders"
+)
+
+// person is one of the two who trade in a story, or of those who settle disputes.
 type person string
 
 const (
 	alice person = "alice" // has bitcoin to sell
 	bob   person = "bob"   // wants some
+
+	admin  person = "admin"
+	solver person = "solver" // if the admin names him one
 )
+
+// officials have keys of their own, which are no secrets.
+var officials = map[person]struct{ secret, pubkey, npub string }{
+	admin:  officialKey("interop admin"),
+	solver: officialKey("interop solver"),
+}
+
+func officialKey(name string) (o struct{ secret, pubkey, npub string }) {
+	sum := sha256.Sum256([]byte(name))
+	key, err := nostrio.NewKey(sum)
+	if err != nil {
+		panic(err) // one in 2¹²⁸, and always the same
+	}
+	o.secret, o.pubkey, o.npub = hex.EncodeToString(sum[:]), key.PubKey().String(), nostrio.Npub(key.PubKey())
+	return o
+}
 
 // ending says how a command ends.
 type ending int
@@ -17,12 +42,11 @@ const (
 	well     ending = iota // exit code 0
 	denied                 // the exchange says no, as it should, and the client tells why
 	stumbles               // the exchange does what was asked, but mostro-cli fails over its answer
-	unserved               // not served yet: the exchange says no, and the story ends. Once served, take the word out
 	unsent                 // nothing was sent: the client wants its currency list from nobody but the real host. The story ends
 )
 
 func (e ending) String() string {
-	return [...]string{"ok", "ok: denied", "ok, but the client stumbles over the answer", "expected refusal: not served yet", "not sent: the client wants " + ratesHost}[e]
+	return [...]string{"ok", "ok: denied", "ok, but the client stumbles over the answer", "not sent: the client wants " + ratesHost}[e]
 }
 
 // step is one command and what must come of it.
@@ -165,9 +189,41 @@ var stories = []story{
 		{who: alice, types: "neworder -k sell -a 10000 -c EUR -f 10 -m SEPA", sees: answered, status: orders.Pending},
 		{who: alice, types: "restore", sees: "{order}"},
 	}},
-	{name: "a dispute", steps: []step{
+	{name: "a dispute settled for the buyer", alice: -10_060, bob: 10_000, steps: []step{
+		{who: admin, types: "admaddsolver -n {solver}", sees: "Solver added successfully!"},
 		{who: bob, types: "neworder -k buy -a 10000 -c EUR -f 10 -m SEPA -i {invoice:10000}", sees: answered, status: orders.Pending},
 		{who: alice, types: "takebuy -o {order}", sees: answered, pays: true, status: orders.Active},
-		{who: bob, types: "dispute -o {order}", sees: "Dispute created successfully!", status: "dispute", ends: unserved},
+		{who: bob, types: "fiatsent -o {order}", sees: "Fiat Payment Confirmed", status: orders.FiatSent},
+		{who: bob, types: "dispute -o {order}", sees: "Dispute created successfully!", status: orders.InDispute},
+		{who: alice, types: "getdm", sees: "DisputeInitiatedByPeer"},
+		{who: alice, types: "dispute -o {order}", sees: "DisputeCreationError", status: orders.InDispute, ends: denied},
+		{who: solver, types: "listdisputes", sees: "{dispute}"},
+		{who: solver, types: "admsettle -o {order}", sees: "IsNotYourDispute", status: orders.InDispute, ends: denied},
+		{who: solver, types: "admtakedispute -d {dispute}", sees: "Dispute taken successfully!", status: orders.InDispute},
+		{who: bob, types: "getdm", sees: "AdminTookDispute"},
+		{who: bob, types: "restore", sees: "{dispute}"},
+		{who: solver, types: "admsettle -o {order}", sees: "Dispute settled successfully!", status: orders.Success},
+		{who: bob, types: "getdm", sees: paid},
+		{who: alice, types: "getdm", sees: "AdminSettled"},
+		{who: solver, types: "admcancel -o {order}", sees: "NotAllowedByStatus", status: orders.Success, ends: denied},
+	}},
+	{name: "a dispute refunded to the seller", steps: []step{
+		{who: admin, types: "admaddsolver -n {solver}:read", sees: "Solver added successfully!"},
+		{who: bob, types: "neworder -k buy -a 10000 -c EUR -f 10 -m SEPA -i {invoice:10000}", sees: answered, status: orders.Pending},
+		{who: alice, types: "takebuy -o {order}", sees: answered, pays: true, status: orders.Active},
+		{who: alice, types: "dispute -o {order}", sees: "Dispute created successfully!", status: orders.InDispute},
+		{who: solver, types: "admtakedispute -d {dispute}", sees: "Dispute taken successfully!", status: orders.InDispute},
+		{who: solver, types: "admcancel -o {order}", sees: "NotAuthorized", status: orders.InDispute, ends: denied},
+		{who: admin, types: "admtakedispute -d {dispute}", sees: "Dispute taken successfully!", status: orders.InDispute},
+		{who: solver, types: "admcancel -o {order}", sees: "DisputeTakenByAdmin", status: orders.InDispute, ends: denied},
+		{who: admin, types: "admcancel -o {order}", sees: "Dispute canceled successfully!", status: orders.CanceledByAdmin},
+		{who: alice, types: "getdm", sees: "AdminCanceled"},
+		{who: admin, types: "listdisputes", sees: "seller-refunded"},
+	}},
+	{name: "a dispute that ends with a release", alice: -10_060, bob: 10_000, steps: []step{
+		{who: bob, types: "neworder -k buy -a 10000 -c EUR -f 10 -m SEPA -i {invoice:10000}", sees: answered, status: orders.Pending},
+		{who: alice, types: "takebuy -o {order}", sees: answered, pays: true, status: orders.Active},
+		{who: alice, types: "dispute -o {order}", sees: "Dispute created successfully!", status: orders.InDispute},
+		{who: alice, types: "release -o {order}", sees: "Payment Settled & Released", status: orders.Success},
 	}},
 }

@@ -18,6 +18,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"syscall"
 	"text/tabwriter"
@@ -112,7 +113,7 @@ func (t *tour) all(ctx context.Context, rust string) (err error) {
 	t.prices = market.Option()
 
 	err = t.network(ctx, "ours", "", func(r *scenario.Real) []scenario.Story {
-		list := append(append([]scenario.Story{}, scenario.Stories...), scenario.RealStories(r)...)
+		list := slices.Concat(scenario.Stories, scenario.Disputes, scenario.RealStories(r))
 		if t.kills {
 			list = append(list, scenario.Kills()...)
 		}

@@ -59,6 +59,11 @@ func commands() []command {
 		{"dispute", "dispute ID", "ask for a solver", 1, 1, nil, (*app).dispute},
 		{"rate", "rate ID 1..5", "rate the other side", 2, 2, nil, (*app).rate},
 		{"watch", "watch [ID]", "show messages as they come", 0, 1, nil, (*app).watch},
+		{"disputes", "disputes", "for solvers: disputes that have not ended", 0, 0, nil, (*app).disputes},
+		{"take-dispute", "take-dispute ID", "for solvers: take a dispute, see what it is about", 1, 1, nil, (*app).takeDispute},
+		{"settle", "settle ORDER", "for solvers: decide that the buyer gets the sats", 1, 1, nil, (*app).settle},
+		{"refund", "refund ORDER", "for solvers: decide that the seller gets the sats back", 1, 1, nil, (*app).refund},
+		{"add-solver", "add-solver KEY [read|read-write]", "for admins: name a solver, or change what he may do", 1, 2, nil, (*app).addSolver},
 		{"orders", "orders", "your trades, and what to do next", 0, 0, nil, (*app).orders},
 	}
 }
@@ -131,6 +136,7 @@ func (a *app) info([]string, options) error {
 	row("proof of work", fmt.Sprintf("%d bits", i.Work()))
 	row("node", clean(strings.TrimSpace(i.NodeAlias+" "+i.NodePubKey)))
 	row("network", clean(i.Networks))
+	row("you", nostrio.Npub(a.trader.Identity()))
 	return w.Flush()
 }
 

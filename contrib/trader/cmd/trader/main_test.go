@@ -327,3 +327,42 @@ func TestEveryMessageOfTheMostroHasWords(t *testing.T) {
 		t.Errorf("got %q, want %q", got, want)
 	}
 }
+
+func TestASolverWorksFromTheCommandLine(t *testing.T) {
+	s := newStage(t)
+	s.init()
+	s.publish(nostrio.KindDispute, nostr.Tag{"d", "e1a2b3c4-d5e6-4f70-8192-a3b4c5d6e7f8"}, nostr.Tag{"s", "initiated"}, nostr.Tag{"initiator", "buyer"},
+		nostr.Tag{"created_at", "1767225600"})
+	code, out, errs := s.run("disputes")
+	if code != 0 || !strings.Contains(out, "e1a2b3c4-d5e6-4f70-8192-a3b4c5d6e7f8  initiated  buyer") {
+		t.Errorf("disputes: %d %s%s", code, out, errs)
+	}
+	id, err := nostrio.ParseUUID(orderID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	info := nostrio.SolverDisputeInfo{ID: id, Kind: "sell", OrderPreviousStatus: "fiat-sent", PaymentMethod: "SEPA\x1b", CounterpartFullPrivacy: true,
+		InitiatorInfo: &nostrio.UserInfo{Rating: 4.5, Reviews: 2, OperatingDays: 9}}
+	code, out, errs = s.with(nostrio.ActAdminTakeDispute, nostrio.ActAdminTookDispute, nostrio.Dispute{Info: &info}, "take-dispute", "e1a2")
+	if code != 0 || !strings.Contains(out, orderID) || !strings.Contains(out, "4.5 stars") || !strings.Contains(out, "in full privacy") || strings.Contains(out, "\x1b") {
+		t.Errorf("take-dispute: %d %q%s", code, out, errs)
+	}
+	code, out, errs = s.with(nostrio.ActAdminSettle, nostrio.ActAdminSettled, nil, "settle", orderID)
+	if code != 0 || !strings.Contains(out, "to the buyer") {
+		t.Errorf("settle: %d %s%s", code, out, errs)
+	}
+	code, _, errs = s.with(nostrio.ActAdminCancel, nostrio.ActCantDo, nostrio.CantDo{Reason: "is_not_your_dispute"}, "refund", orderID)
+	if code != 1 || !strings.Contains(errs, "nobody has taken it") {
+		t.Errorf("refund: %d %s", code, errs)
+	}
+	solver := nostrio.Npub(s.key.PubKey())
+	code, out, errs = s.with(nostrio.ActAdminAddSolver, nostrio.ActAdminAddSolver, nil, "add-solver", solver, "read")
+	if code != 0 || !strings.Contains(out, solver+": read") {
+		t.Errorf("add-solver: %d %s%s", code, out, errs)
+	}
+	for _, line := range [][]string{{"settle", "5c6f"}, {"add-solver", "npub1x"}, {"add-solver", solver, "write"}, {"take-dispute"}} {
+		if code, _, errs := s.run(line...); code != 2 {
+			t.Errorf("%v: exit code %d, %s", line, code, errs)
+		}
+	}
+}

@@ -51,6 +51,8 @@ func describe(id orders.OrderID, side orders.Side, m trader.Message) string {
 		return fmt.Sprintf("Your invoice could not be paid yet; %d more tries, each after %d s.", p.Attempts, p.RetriesInterval)
 	}
 	switch m.Action {
+	case nostrio.ActSendDM:
+		return "The Mostro says: " + clean(m.Text())
 	case nostrio.ActCantDo:
 		return "Refused: " + clean((&trader.CantDo{Reason: m.Reason}).Error())
 	case nostrio.ActPayInvoice:
