@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"slices"
 
 	"github.com/mostro-cln/mostro/nostrio"
@@ -230,12 +231,12 @@ func actMethods() []*method {
 		{
 			name: "mostro-reconcile", nature: acts, about: "Compare the trades with the node's hold invoices and payments, as every ten minutes",
 			more:     "Nothing is decided here: what the store has recorded is carried out where it was not.",
-			params:   []param{{"repair", true, boolParam, "true mends what differs; else it is only shown"}},
+			params:   []param{{"repair", true, boolParam, "true mends what differs; else it is only shown"}, byOpt},
 			examples: []string{"mostro-reconcile", "mostro-reconcile repair=true"}, run: does(reconcileNow),
 		},
 		{
 			name: "mostro-backup", nature: acts, about: "Write a consistent copy of the database while trades go on",
-			params:   []param{{"path", true, pathParam, "a new file; one of our own naming in the directory `backups` beside the database if not given"}},
+			params:   []param{{"path", true, pathParam, "a new file; one of our own naming in the directory `backups` beside the database if not given"}, byOpt},
 			errors:   []int{codeFileExists},
 			examples: []string{"mostro-backup", "mostro-backup /mnt/safe/today.db"}, run: does(backupNow),
 		},
@@ -273,6 +274,15 @@ func wrongState(o *orders.Order, reason orders.Reason, format string, a ...any) 
 // operator is who acts, for the audit.
 func (r request) operator() orders.Actor {
 	return orders.Actor{Role: orders.RoleOperator, Name: r.caller()}
+}
+
+// record writes an act into the audit that the engine knows nothing of.
+func (r request) record(ctx context.Context, m market, what, detail string) error {
+	err := m.Exchange().Record(ctx, orders.Record{At: r.now.Unix(), By: r.operator(), What: what, Detail: detail})
+	if err != nil {
+		return fmt.Errorf("write into the audit: %w", err)
+	}
+	return nil
 }
 
 func info(ctx context.Context, m market, _ request) (overview, error) { return m.Overview(ctx) }

@@ -71,7 +71,7 @@ type figures struct {
 	Routing  orders.Msats   `json:"routing_msat" about:"what paying the buyers has cost"`
 	Earned   orders.Msats   `json:"earned_msat" about:"fees less routing"`
 	Disputes int            `json:"disputes" about:"opened"`
-	Rate     string         `json:"dispute_rate" about:"disputes by escrows locked, as a fraction; absent figures count as none"`
+	Rate     string         `json:"dispute_rate" about:"disputes by escrows locked, as a fraction; 0 without any"`
 	Payouts  delays         `json:"release_to_payout_seconds" about:"how long buyers waited for their sats after the release"`
 }
 

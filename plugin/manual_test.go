@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -9,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/mostro-cln/mostro/contrib/scenario"
 )
 
 // page compares a file of contrib/docs with what the program prints; -update writes it.
@@ -106,6 +109,15 @@ func TestTableOfMethodsIsWhole(t *testing.T) {
 			if f.about == "" {
 				t.Errorf("%s: %s is not described", tp.name, f.path)
 			}
+		}
+	}
+}
+
+// The runes that are tried on real nodes are those of the page.
+func TestRunesThatAreTriedAreThoseOfThePage(t *testing.T) {
+	for want, r := range map[string][][]string{scenario.DashboardRune: dashboardRune(), scenario.SolverRune: solverRune("alice")} {
+		if got, err := json.Marshal(r); err != nil || string(got) != want {
+			t.Errorf("got %s, %v, want %s", got, err, want)
 		}
 	}
 }

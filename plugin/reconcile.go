@@ -55,5 +55,14 @@ func reconcileNow(ctx context.Context, m market, r request) (reconciled, error) 
 	if err != nil {
 		return found, fmt.Errorf("reconcile: %w", err)
 	}
-	return found, nil
+	if !found.Repair {
+		return found, nil
+	}
+	mended := 0
+	for _, f := range found.Findings {
+		if f.Done {
+			mended++
+		}
+	}
+	return found, r.record(ctx, m, "reconcile", fmt.Sprintf("%d of %d findings mended", mended, len(found.Findings)))
 }

@@ -20,7 +20,7 @@ func backupNow(ctx context.Context, m market, r request) (backup, error) {
 	case err != nil:
 		return backup{}, fmt.Errorf("back up: %w", err)
 	}
-	return made, nil
+	return made, r.record(ctx, m, "backup", made.Path)
 }
 
 // storeCheck is the result of mostro-check.

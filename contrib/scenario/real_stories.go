@@ -33,6 +33,7 @@ func RealStories(r *Real) []Story {
 		{"the buyer's node is down when he is to be paid", r.buyerAway},
 		{"no route to the buyer, who gives another invoice", r.buyerElsewhere},
 		{"the buyer's node is killed while he is being paid", r.buyerKilled},
+		{"runes for a dashboard and a solver, over commando", r.runes},
 	}, Kills("lock", "release", "finish")...)
 }
 
