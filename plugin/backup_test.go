@@ -134,3 +134,34 @@ func TestSimBackupAndCheck(t *testing.T) {
 		}
 	}
 }
+
+// The operator hears of backups that fail once, and again when they fail after one that did not.
+func TestBackupsThatFailRaiseTheAlarmOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newTestBackups(t, 24*time.Hour, 2)
+		write, broken, rung := b.write, true, 0
+		b.alarm = func(context.Context, string) { rung++ }
+		b.write = func(ctx context.Context, path string) (int64, error) {
+			if broken {
+				return 0, errors.New("no space left on device")
+			}
+			return write(ctx, path)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		go func() { done <- b.Run(ctx) }()
+		for _, c := range []struct {
+			broken bool
+			rung   int
+		}{{true, 1}, {false, 1}, {true, 2}, {true, 2}} {
+			broken = c.broken
+			time.Sleep(36 * time.Hour)
+			synctest.Wait()
+			if rung != c.rung {
+				t.Errorf("broken %v: the alarm was raised %d times, want %d", c.broken, rung, c.rung)
+			}
+		}
+		cancel()
+		<-done
+	})
+}

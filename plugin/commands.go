@@ -51,7 +51,7 @@ var (
 	untilOpt  = param{"until", true, timeParam, "before that"}
 	byOpt     = param{"by", true, lineParam(64), "who you are, for the audit; a rune can fix it"}
 	orderArg  = param{"order_id", false, orderParam, "the order"}
-	confirmed = param{"confirm", true, confirmParam, "the first characters of the order's id, 4 or more: so that a wrong line of the shell's history moves nobody's sats. Without it nothing is done, and the error says what would be"}
+	confirmed = param{"confirm", true, confirmParam, "so that a wrong line of the shell's history moves nobody's sats; without it nothing is done, and the error says what would be"}
 	noteOpt   = param{"note", true, lineParam(500), "why, for the audit"}
 )
 

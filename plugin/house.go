@@ -99,7 +99,7 @@ func (h *house) open(ctx context.Context) error {
 	h.payer = lightning.NewPayer(h.node, h.log, lightning.ParseVersion(h.self.Version), session, time.Now)
 	h.copies = &backups{
 		dir: filepath.Join(h.config.DataDir, "backups"), every: h.config.BackupEvery, keep: h.config.BackupKeep, log: h.log,
-		write: h.Engine.Backup, now: time.Now,
+		write: h.Engine.Backup, now: time.Now, alarm: h.alarm,
 	}
 	h.recon = lightning.NewReconciler(h.Engine, h.escrow, h.payer, h.log, time.Now, newSeed)
 	return h.openNostr()

@@ -60,3 +60,10 @@ func (h *house) ring(b orders.Bell) {
 	}
 	h.shell.Notify(topicAlert, n)
 }
+
+// alarm owes the operator an alert that is about no order.
+func (h *house) alarm(ctx context.Context, text string) {
+	if err := h.Alert(ctx, orders.OrderID{}, text, time.Now().Unix(), newSeed()); err != nil && ctx.Err() == nil {
+		h.log.Error("owe an alert", "text", text, "err", err)
+	}
+}
