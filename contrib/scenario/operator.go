@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/mostro-cln/mostro/contrib/trader"
 	"github.com/mostro-cln/mostro/nostrio"
@@ -21,6 +22,7 @@ var Operator = []Story{
 	{"the operator takes a dispute and refunds the seller", operatorRefunds},
 	{"the operator names a solver and sends him away", solverByCommand},
 	{"another plugin hears of trades and disputes", othersHear},
+	{"an alarm reaches another plugin and the admin", alarmRaised},
 }
 
 // operate makes a call of the operator.
@@ -337,4 +339,51 @@ func othersHear(ctx context.Context, w *World) (err error) {
 		w.say("listener", "has heard of %s, and of a dispute %v", at, states)
 		return at == orders.Success && fmt.Sprint(states) == "[initiated settled]", nil
 	})
+}
+
+// alarmRaised: somebody makes a hold invoice under the exchange's labels. The operator hears of it in the log, through
+// another plugin, and over Nostr.
+func alarmRaised(ctx context.Context, w *World) (err error) {
+	heard, stop, err := w.listen(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, stop()) }()
+	admin, err := w.official(ctx, "admin", adminWords)
+	if err != nil {
+		return err
+	}
+	var made struct {
+		Hash orders.Hash `json:"payment_hash"`
+	}
+	stranger := map[string]any{"amount_msat": 1000, "label": "mostro/by-hand-" + fmt.Sprint(time.Now().UnixNano()), "description": "x", "cltv": 100}
+	if err := w.Node.Call(ctx, "holdinvoice", stranger, &made); err != nil {
+		return err
+	}
+	if err := w.operate(ctx, "mostro-reconcile", map[string]any{"repair": true}, nil); err != nil {
+		return err
+	}
+	err = until(ctx, "the listener has heard of the alarm", func() (bool, error) {
+		n, err := heard(ctx)
+		for _, a := range n.Alerts {
+			if strings.Contains(a.Text, made.Hash.String()) {
+				w.say("listener", "hears: %s", a.Text)
+				return true, nil
+			}
+		}
+		return false, err
+	})
+	if err != nil {
+		return err
+	}
+	for {
+		m, err := admin.Expect(ctx, nostrio.ActSendDM)
+		if err != nil {
+			return fmt.Errorf("the admin waits for the alarm: %w", err)
+		}
+		if text, ok := m.Payload.(nostrio.TextMessage); ok && strings.Contains(string(text), made.Hash.String()) {
+			w.say("admin", "hears: %s", text)
+			return nil
+		}
+	}
 }
