@@ -77,14 +77,19 @@ func (r request) progress(done, total int) {
 	}
 }
 
-// caller names by which way a request came, and who made it if he said so. lightningd puts the client's own id in front:
-// `cli:mostro-pause#7/cln:mostro-pause#12`.
+// caller names by which way a request came, and who made it if he said so. Each program on the way adds to the request's
+// id, lightningd the last part, so that the one before is of who came to its socket: `cli:mostro-pause#7/cln:mostro-pause#12`,
+// or `…/commando:mostro-pause#3/cln:mostro-pause#12`. A caller from afar cannot choose it, one on this machine can.
 func (r request) caller() string {
 	var id string
 	if json.Unmarshal(r.id, &id) != nil {
 		id = ""
 	}
-	way, _, _ := strings.Cut(id, ":")
+	parts := strings.Split(id, "/")
+	if n := len(parts); n > 1 && strings.HasPrefix(parts[n-1], "cln:") {
+		parts = parts[:n-1]
+	}
+	way, _, _ := strings.Cut(parts[len(parts)-1], ":")
 	if strings.Trim(way, "abcdefghijklmnopqrstuvwxyz0123456789-_") != "" || len(way) > 32 || way == "" {
 		way = "rpc"
 	}

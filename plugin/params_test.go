@@ -70,3 +70,20 @@ func FuzzMend(f *testing.F) {
 		}
 	})
 }
+
+func TestCallersAreNamedByTheirWay(t *testing.T) {
+	for id, want := range map[string]string{
+		`"cli:mostro-pause#7/cln:mostro-pause#12"`:                                 "cli ann",
+		`"x:commando#1/cln:commando#2/commando:mostro-pause#3/cln:mostro-pause#4"`: "commando ann",
+		`"cli:mostro-pause#7"`: "cli ann",
+		`7`:                    "rpc ann",
+		`null`:                 "rpc ann",
+		`""`:                   "rpc ann",
+		`"/"`:                  "rpc ann",
+		`"<b>:x/cln:y#1"`:      "rpc ann",
+	} {
+		if got := (request{id: json.RawMessage(id), args: args{"by": "ann"}}).caller(); got != want {
+			t.Errorf("%s: got %q, want %q", id, got, want)
+		}
+	}
+}

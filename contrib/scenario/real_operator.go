@@ -113,7 +113,7 @@ func (r *Real) runes(ctx context.Context, w *World) error {
 	if err := d.Finish(ctx); err != nil {
 		return err
 	}
-	if err := w.audited(ctx, "admin-settle", "alice"); err != nil {
+	if err := w.audited(ctx, "admin-settle", "commando alice"); err != nil {
 		return err
 	}
 	return d.Settled(ctx)
