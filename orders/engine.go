@@ -64,6 +64,7 @@ type after struct {
 
 	settings *Settings    // if they have changed
 	dispute  DisputeState // of the order, before
+	solver   PubKey       // who had it
 }
 
 // NewEngine starts the writer over a store. Close ends it.
@@ -264,7 +265,8 @@ func (e *Engine) begin(t *tx, in *Input) (*step, error) {
 	} else if in.From.Trade.IsZero() && !officialAct(in.Act) {
 		return nil, fmt.Errorf("%s: there is no order %s", in.Act.On(), id)
 	}
-	s.from, s.dispute = s.o.Status, s.o.disputeState()
+	s.from = s.o.Status
+	s.dispute, s.solver = s.o.disputeState()
 	s.loadHold(t)
 	s.loadFacts(t)
 	s.loadOfficials(t)
@@ -477,7 +479,7 @@ func (s *step) save(t *tx) after {
 	for _, u := range s.saveUser {
 		t.putUser(u)
 	}
-	then := after{from: s.from, on: s.in.Act.On(), dispute: s.dispute}
+	then := after{from: s.from, on: s.in.Act.On(), dispute: s.dispute, solver: s.solver}
 	for _, v := range s.saveSolver {
 		t.putSolver(v)
 		then.solvers = t.solvers()
@@ -523,7 +525,7 @@ func (e *Engine) settle(then after) {
 		if o.Status != then.from {
 			e.log.Info("order moved", "order", o.ID.String(), "from", string(then.from), "to", string(o.Status), "input", string(then.on))
 		}
-		e.moved(Move{*o, then.from, then.on, then.dispute})
+		e.moved(Move{*o, then.from, then.on, then.dispute, then.solver})
 	}
 	for _, m := range then.more {
 		e.settle(m)

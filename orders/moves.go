@@ -1,26 +1,30 @@
 package orders
 
-// Move is an order of which the status, or the state of its dispute, has changed. The order is a copy, as it was
+// Move is an order of which the status, or the state or the solver of its dispute, has changed. The order is a copy, as it was
 // committed.
 type Move struct {
 	Order Order
 	From  Status // empty: it is new
 	On    On
-	// Dispute is the state of the order's dispute before; empty: there was none.
+	// Dispute and Solver are those of the order's dispute before; empty: there was none.
 	Dispute DisputeState
+	Solver  PubKey
 }
 
 // Changed reports whether the order's status is another one than before.
 func (m *Move) Changed() bool { return m.Order.Status != m.From }
 
-// DisputeChanged reports whether the state of its dispute is.
-func (m *Move) DisputeChanged() bool { return m.Order.disputeState() != m.Dispute }
+// DisputeChanged reports whether the state of its dispute is, or who has taken it.
+func (m *Move) DisputeChanged() bool {
+	state, solver := m.Order.disputeState()
+	return state != m.Dispute || solver != m.Solver
+}
 
-func (o *Order) disputeState() DisputeState {
+func (o *Order) disputeState() (DisputeState, PubKey) {
 	if o.Dispute == nil {
-		return ""
+		return "", PubKey{}
 	}
-	return o.Dispute.State
+	return o.Dispute.State, o.Dispute.Solver
 }
 
 // maxMoves is how many moves wait for the reader of Moves.

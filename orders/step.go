@@ -10,6 +10,7 @@ type step struct {
 	o       *Order // a copy; saved if the step succeeds
 	from    Status
 	dispute DisputeState // of the order, before
+	solver  PubKey       // who had it
 	hold    *Hold        // the order's current hold, if any
 	stray   *Hold        // the hold that the input is about, if it is not the current one
 	facts   facts

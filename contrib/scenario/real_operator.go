@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/mostro-cln/mostro/nostrio"
 	"github.com/mostro-cln/mostro/orders"
@@ -62,6 +63,9 @@ func (r *Real) runes(ctx context.Context, w *World) error {
 			return fmt.Errorf("the dashboard calls %s: %w", method, err)
 		}
 	}
+	if err := r.manual(ctx, w, dashboard); err != nil {
+		return err
+	}
 	d, _, err := w.disputed(ctx, orders.Sell, orders.Direct, orders.Buyer)
 	if err != nil {
 		return err
@@ -117,4 +121,45 @@ func (r *Real) runes(ctx context.Context, w *World) error {
 		return err
 	}
 	return d.Settled(ctx)
+}
+
+// manual: the node's own help lists every command of the exchange, and the doctor says what it finds on a node like this.
+func (r *Real) manual(ctx context.Context, w *World, dashboard *distant) error {
+	type commands struct {
+		Help []struct {
+			Command string `json:"command"`
+		} `json:"help"`
+	}
+	var ours, all commands
+	if err := errors.Join(dashboard.call(ctx, "mostro-help", nil, &ours), r.Call(ctx, "help", nil, &all)); err != nil {
+		return err
+	}
+	listed := map[string]bool{}
+	for _, c := range all.Help {
+		listed[strings.TrimSpace(c.Command)] = true
+	}
+	for _, c := range ours.Help {
+		if !listed[c.Command] {
+			return fmt.Errorf("lightning-cli help lacks %q", c.Command)
+		}
+	}
+	w.say("node", "lists all %d commands of the exchange", len(ours.Help))
+	var doctor struct {
+		Findings []struct {
+			Level   string `json:"level"`
+			Area    string `json:"area"`
+			Finding string `json:"finding"`
+			Remedy  string `json:"remedy"`
+		} `json:"findings"`
+	}
+	if err := dashboard.call(ctx, "mostro-doctor", nil, &doctor); err != nil {
+		return err
+	}
+	for _, f := range doctor.Findings {
+		w.say("doctor", "%s, %s: %s. Remedy: %s", f.Level, f.Area, f.Finding, f.Remedy)
+		if f.Area == "holder" || f.Area == "node" || f.Area == "autoclean" {
+			return fmt.Errorf("the doctor finds something wrong with the %s: %s", f.Area, f.Finding)
+		}
+	}
+	return nil
 }
