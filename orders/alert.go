@@ -32,7 +32,7 @@ func (s *step) copyAlerts() {
 			texts = append(texts, a.Text)
 		}
 	}
-	if d := s.o.Dispute; d != nil && s.moved && s.dispute == "" {
+	if d := s.o.Dispute; d != nil && s.moved && s.dispute == "" && len(texts) == 0 {
 		texts = append(texts, fmt.Sprintf("order %s: dispute %s was opened by the %s", s.o.ID, d.ID, d.By))
 	}
 	for _, text := range texts {

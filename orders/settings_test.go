@@ -161,13 +161,18 @@ func TestAdminsHearOfDisputesAndAlerts(t *testing.T) {
 		w.said = nil
 		return texts
 	}
-	tr := w.newTrade(Sell).to(FiatSent)
-	if texts := said(); len(texts) != 0 {
-		t.Errorf("a quiet trade: %q", texts)
-	}
-	tr.buyer.must(tr.id, OpenDispute{})
-	if texts := said(); len(texts) != 1 || !strings.Contains(texts[0], "was opened by the buyer") {
-		t.Errorf("a dispute: %q", texts)
+	for _, words := range []string{"there are no solvers", "was opened by the buyer"} {
+		tr := w.newTrade(Sell).to(FiatSent)
+		if texts := said(); len(texts) != 0 {
+			t.Errorf("a quiet trade: %q", texts)
+		}
+		tr.buyer.must(tr.id, OpenDispute{})
+		if texts := said(); len(texts) != 1 || !strings.Contains(texts[0], words) {
+			t.Errorf("a dispute: %q, want one with %q", texts, words)
+		}
+		if err := w.e.AddSolver(t.Context(), key(3), LevelReadWrite, Actor{Role: RoleOperator}, w.now); err != nil {
+			t.Fatal(err)
+		}
 	}
 	for range 2 {
 		if err := w.e.Alert(t.Context(), OrderID{}, "the backup failed", w.now, w.seed()); err != nil {
