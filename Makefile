@@ -6,7 +6,7 @@ LDFLAGS := -s -w -X main.version=$(VERSION)
 FUZZ    ?= 10s
 TOOLS   := $(GO) tool -modfile=contrib/tools/go.mod
 
-.PHONY: help build man install demo test regtest interop check lint fuzz bench golden clean
+.PHONY: help build man install demo test crashwalk regtest interop check lint fuzz bench golden clean sim-hold
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,11 +37,21 @@ test: ## all tests, with the race detector where it can be had, end to end on th
 	$(GO) test $(RACE) -timeout 15m ./...
 	@$(GO) test -count=1 -run '^TestEveryInputInEveryStatus$$' -v ./orders | grep -o 'life cycle rows covered: .*'
 
+crashwalk: ## kill our processes at every point at which something can get lost, on the simulated node
+	$(GO) test -tags failpoints ./orders/failpoint
+	$(GO) test -count=1 -timeout 90m -parallel 8 -run '^TestCrashWalk$$' -v ./contrib/scenario -walk | grep -v '^=== '
+
 regtest: build ## the same scenarios on real bitcoind and lightningd, where they are in PATH
-	$(GO) run ./contrib/scenario/cmd/regtest -bin $(BIN)
+	CGO_ENABLED=0 $(GO) build -tags failpoints -o $(BIN)/crash/mostro ./plugin
+	CGO_ENABLED=0 $(GO) build -tags failpoints -o $(BIN)/crash/holdinvoice ./contrib/holdinvoice
+	cp -f $(BIN)/crash/holdinvoice $(BIN)/crash/holdinvoice-guard
+	$(GO) run ./contrib/scenario/cmd/regtest -bin $(BIN) -crash $(BIN)/crash
 
 interop: build ## trade with mostro-cli over nostr-rs-relay, where they are in PATH
 	$(GO) run ./contrib/scenario/cmd/interop -bin $(BIN)
+
+sim-hold: ## the long simulation of the holder: every crash point, many seeds, a week of 100,000 holds
+	$(GO) test -count=1 -timeout 2h -v -run 'CrashWalk|RandomHolds|Planted|WeekOfHolds' ./contrib/holdinvoice/hold -sim.walk -sim.seeds 2000 -sim.week 100000
 
 check: lint test ## what a reviewer runs
 

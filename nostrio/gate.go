@@ -342,6 +342,7 @@ func (g *Gate) wrongSignature(l *letter) bool {
 // foreign opens the event; the three checks from here on share the result.
 func (g *Gate) foreign(l *letter) bool {
 	l.in, l.err = unwrap(g.cfg.Key, l.Event, l.id, l.author)
+	l.in.sig, l.in.outerAt = l.Event.Sig, int64(l.Event.CreatedAt)
 	return errors.Is(l.err, errDecrypt)
 }
 
@@ -377,6 +378,13 @@ func (g *Gate) seenMessage(l *letter) bool {
 	again := g.recent.put(l.in.ID, struct{}{})
 	g.mu.Unlock()
 	return again || l.in.ID != l.id && g.cfg.Seen(l.in.ID)
+}
+
+// Forget makes the gate take a message that has passed as one that never came: it was not done, and may come again.
+func (g *Gate) Forget(in Incoming) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.recent.remove(in.ID)
 }
 
 // buckets are token buckets by name, bounded in number: who is forgotten begins with a full one.

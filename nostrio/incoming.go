@@ -23,6 +23,9 @@ type Incoming struct {
 	Proven   bool           // the trade key signed the message itself, and not only an envelope
 	At       int64          // when it was written, unix seconds: the innermost time there is
 	Message  Message
+
+	sig     string // of the outer event, hex
+	outerAt int64  // its time
 }
 
 var (

@@ -403,3 +403,16 @@ func (r *relay) subscribe(id string, f Filter) {
 	r.subs[id] = s
 	r.poke()
 }
+
+// rewind has the relay asked again for what it has since then.
+func (r *relay) rewind(to time.Time) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	now := time.Now()
+	for _, s := range r.subs {
+		if s.done == nil {
+			s.rewind(to, now, r.heard, r.pool.cfg.resync)
+		}
+	}
+	r.poke()
+}

@@ -213,6 +213,16 @@ func (p *Pool) deliver(in Received) bool {
 	}
 }
 
+// Forget takes an event as one that never came, and has the relays asked for it again soon: it could not be dealt with.
+func (p *Pool) Forget(in Incoming) {
+	p.mu.Lock()
+	p.seen.remove(seenKey{in.EventID, in.sig})
+	p.mu.Unlock()
+	for _, r := range p.relays {
+		r.rewind(time.Unix(in.outerAt, 0))
+	}
+}
+
 const (
 	publishGrace = 300 * time.Millisecond // for the others, once there is something to tell
 	publishLimit = 30 * time.Second       // where ctx has no deadline

@@ -530,3 +530,45 @@ func TestRequestAndAnswerOverRelays(t *testing.T) {
 		})
 	}
 }
+
+// A message that could not be dealt with is asked for again, once for each time that it is forgotten.
+func TestAMessageThatWasNotDoneComesAgain(t *testing.T) {
+	node, trade, identity := vectorKeys(t)
+	for _, way := range ways {
+		t.Run(fmt.Sprint("way ", way), func(t *testing.T) {
+			ctx := testContext(t)
+			srv := startRelay(t, relaytest.Config{})
+			p := startPool(t, PoolConfig{Key: node}, srv)
+			p.Subscribe("direct", Filter{Kinds: []int{KindDirect}, P: []orders.PubKey{node.PubKey()}})
+			p.Subscribe("wraps", Filter{Kinds: []int{KindGiftWrap}, P: []orders.PubKey{node.PubKey()}})
+			e, err := SealRequest(ctx, Request{Way: way, Node: node.PubKey(), Trade: trade, Identity: identity,
+				Message: mustDecode(t, vectorMessage), At: time.Now().Unix() - 3600, Seed: named("request")})
+			if err != nil {
+				t.Fatal(err)
+			}
+			subscribed(t, ctx, e, srv)
+			if err := srv.Publish(e); err != nil {
+				t.Fatal(err)
+			}
+			gate, tries := NewGate(GateConfig{Key: node, Workers: 1}), 0
+			ctx, stop := context.WithCancel(ctx)
+			gate.Run(ctx, p.Events(), func(_ context.Context, in Incoming) {
+				switch tries++; tries {
+				case 1, 2:
+					gate.Forget(in)
+					p.Forget(in)
+				case 3:
+					p.Forget(in) // what was done passes the gate no more, however often it comes
+					for p.Status()[0].Received < 4 && sleep(ctx, time.Millisecond) {
+					}
+					stop()
+				}
+			})
+			equal(t, "tries", tries, 3)
+			equal(t, "received", p.Status()[0].Received, 4)
+			if _, drop := gate.Check(Received{Event: e}, time.Now()); drop != DropSeen {
+				t.Errorf("done, and then: %q", drop)
+			}
+		})
+	}
+}

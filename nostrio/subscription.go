@@ -153,6 +153,16 @@ func (s *subscription) resync(now time.Time, heard time.Time, after time.Duratio
 	}
 }
 
+// rewind asks again for events of that time, which have come and were not dealt with.
+func (s *subscription) rewind(to, now, heard time.Time, after time.Duration) {
+	if s.open { // else it will be asked anyway
+		s.resync(now, heard, after)
+	}
+	if !s.upTo.IsZero() && to.Before(s.upTo) {
+		s.upTo = to
+	}
+}
+
 // settle notes how far we have read, when the stream is interrupted.
 func (s *subscription) settle(heard time.Time) {
 	if s.complete {

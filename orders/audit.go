@@ -58,7 +58,7 @@ func (t *tx) addRecord(r Record) {
 
 // Record appends a row to the audit, for acts that the engine does not know.
 func (e *Engine) Record(ctx context.Context, r Record) error {
-	return e.submit(ctx, "record", func(t *tx) (after, error) {
+	return e.submit(ctx, "audit", func(t *tx) (after, error) {
 		t.addRecord(r)
 		return after{}, nil
 	})

@@ -10,6 +10,9 @@ import (
 // carryOut does one row. gone: it has left the outbox. Else it is tried again after wait, or after a growing pause if
 // there is an error.
 func (d *dispatcher) carryOut(ctx context.Context, r *Row, more bool) (gone bool, wait time.Duration, err error) {
+	if owed, err := d.e.owes(r.Number); err != nil || !owed { // a commit that seemed to fail may have taken it out
+		return err == nil, 0, err
+	}
 	switch e := r.Effect.(type) {
 	case *Letter:
 		return d.letter(ctx, r, e)
@@ -45,6 +48,12 @@ func (d *dispatcher) carryOut(ctx context.Context, r *Row, more bool) (gone bool
 		return d.pay(ctx, r, e)
 	}
 	return d.finish(ctx, r)
+}
+
+// owes reports whether a row is in the outbox.
+func (e *Engine) owes(row uint64) (ok bool, err error) {
+	err = e.read(func(t *tx) { ok = t.hasRow(row) })
+	return ok, err
 }
 
 // maxLetterAge is how long a message is tried; its NIP-40 expiration is no later.

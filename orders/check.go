@@ -45,7 +45,7 @@ func (s *Store) Check() error {
 // checkPages begins again where commits were faster than the look at the meta page, which takes microseconds.
 func (s *Store) checkPages() (err error) {
 	for range 100 {
-		err = s.view(func(t *tx) error { return inspectAt(s.db.Path(), uint64(t.b.ID())) })
+		err = s.view(func(t *tx) error { return inspectAt(s.path, uint64(t.b.ID())) })
 		if !errors.Is(err, errNoMeta) {
 			break
 		}

@@ -8,6 +8,7 @@ import (
 	"runtime/debug"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // ErrStopped is returned for an input that came after the engine had stopped. It was not done.
@@ -42,6 +43,9 @@ type Engine struct {
 
 	moves  chan Move // for Moves
 	missed atomic.Int64
+
+	doubt   bool                  // the store does not say what was written last; the writer's own
+	trouble atomic.Pointer[error] // why the last commit failed
 }
 
 // job is one piece of work for the writer. Its function may run twice, so it only computes and writes to the tx.
@@ -78,7 +82,7 @@ func NewEngine(store *Store, rules Rules, log *slog.Logger) (*Engine, error) {
 		owing: make(chan struct{}, 1), hurry: make(chan struct{}, 1),
 	}
 	e.rules.Store(&rules)
-	if err := errors.Join(e.loadSettings(), e.load()); err != nil {
+	if err := e.load(); err != nil {
 		cancel()
 		return nil, fmt.Errorf("load the exchange: %w", err)
 	}
@@ -97,8 +101,8 @@ func (e *Engine) Rules() Rules { return *e.rules.Load() }
 
 // Do does one input in one transaction: a repeat gets the recorded answer; else the order is loaded, the guards and
 // the life cycle decide, and the new state, its history, its ledger and everything owed are committed together. A
-// refusal is an outcome like any other. An error means that nothing was done, or that ctx ended while the result was
-// not known yet; doing the same input again is safe either way.
+// refusal is an outcome like any other. An error means that nothing was done (ErrNotDone where the store could not be
+// written), or that the result is not known: ErrInDoubt, or ctx ended before. Doing the same input again is always safe.
 func (e *Engine) Do(ctx context.Context, in Input) (Outcome, error) {
 	return e.do(ctx, in, 0)
 }
@@ -149,12 +153,22 @@ const maxBatch = 256
 
 func (e *Engine) write(ctx context.Context) {
 	defer close(e.stopped)
+	tries := 0
 	for {
+		var again <-chan time.Time // while in doubt, the truth is looked for whether anything comes in or not
+		if e.doubt {
+			again = time.After(backoff(tries))
+			tries++
+		} else {
+			tries = 0
+		}
 		select {
 		case <-ctx.Done():
 			return
 		case j := <-e.jobs:
 			e.commit(e.batch(j))
+		case <-again:
+			e.certain()
 		}
 	}
 }
@@ -172,9 +186,39 @@ func (e *Engine) batch(first *job) []*job {
 	return batch
 }
 
-// commit runs the batch in one transaction. A job that faults is taken out and the others run again, so that one
-// order's trouble never stops another's.
+// commit runs the batch in one transaction. If that cannot be written, perhaps a smaller one can: a full disk leaves the
+// pages that the file has free.
 func (e *Engine) commit(batch []*job) {
+	left, err := e.attempt(batch)
+	if len(left) > 1 && errors.Is(err, ErrNotDone) {
+		for failures := 1; len(left) > 0 && failures < maxFailures; left = left[1:] {
+			if one, err := e.attempt(left[:1:1]); err != nil {
+				failures++
+				finish(one, err)
+			}
+		}
+	}
+	finish(left, err)
+}
+
+// maxFailures bounds the commits that are tried for one batch.
+const maxFailures = 4
+
+func finish(batch []*job, err error) {
+	for _, j := range batch {
+		if err != nil {
+			j.err = fmt.Errorf("commit: %w", err)
+		}
+		close(j.done)
+	}
+}
+
+// attempt runs the batch once and returns the jobs that were not done and why. A job that faults is taken out and the
+// others run again, so that one order's trouble never stops another's.
+func (e *Engine) attempt(batch []*job) ([]*job, error) {
+	if err := e.certain(); err != nil {
+		return batch, err
+	}
 	for len(batch) > 0 {
 		bad := -1
 		err := e.store.update(func(t *tx) error {
@@ -192,19 +236,18 @@ func (e *Engine) commit(batch []*job) {
 			batch = append(batch[:bad:bad], batch[bad+1:]...)
 			continue
 		}
-		if err == nil {
-			hitEach("after", batch)
+		e.note(err)
+		if err != nil {
+			return batch, err
 		}
+		hitEach("after", batch)
 		for _, j := range batch {
-			if err != nil {
-				j.err = fmt.Errorf("commit: %w", err)
-			} else {
-				e.settle(j.then)
-			}
-			close(j.done)
+			e.settle(j.then)
 		}
-		return
+		finish(batch, nil)
+		return nil, nil
 	}
+	return nil, nil
 }
 
 // guarded turns a store fault or a bug in one job into an error of that job.

@@ -7,7 +7,7 @@ import (
 
 // Frozen trades of schema 2 have no dispute. Of one the seller had released, which shows only in its history.
 func TestFrozenTradesOfSchema2(t *testing.T) {
-	old, err := os.ReadFile("testdata/schema2.db")
+	old, err := os.ReadFile("testdata/frozen2.db")
 	must(t, err)
 	w := newWorld(t)
 	w.e.Close()

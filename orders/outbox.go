@@ -2,7 +2,9 @@ package orders
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"log/slog"
 	"runtime/debug"
 	"sync"
 	"time"
@@ -87,7 +89,7 @@ func (e *Engine) Dispatch(ctx context.Context, p Ports) error {
 	}
 	defer d.wg.Wait()
 	var rows []*Row
-	if err := e.read(func(t *tx) { rows = t.rows() }); err != nil {
+	if err := e.read(func(t *tx) { rows = t.rows() }); err != nil && !errors.Is(err, errShut) { // reload will bring them
 		return err
 	}
 	d.add(rows)
@@ -200,7 +202,11 @@ func (d *dispatcher) carry(ctx context.Context, k laneKey, r *Row, more bool, tr
 	gone, wait, err := d.guarded(ctx, r, more)
 	if err != nil && ctx.Err() == nil {
 		wait = max(wait, backoff(tries))
-		d.e.log.Warn("owed, will try again", "order", r.Order.String(), "effect", effectKind(r.Effect), "in", wait.String(), "tries", tries+1, "err", err)
+		level := slog.LevelWarn
+		if Unwritten(err) { // one word on that is enough, and not ours
+			level = slog.LevelDebug
+		}
+		d.e.log.Log(ctx, level, "owed, will try again", "order", r.Order.String(), "effect", effectKind(r.Effect), "in", wait.String(), "tries", tries+1, "err", err)
 	}
 	select {
 	case d.done <- carried{k, gone, wait}:

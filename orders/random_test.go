@@ -78,7 +78,23 @@ func newStorm(t *testing.T, seed uint64) *storm {
 		s.people = append(s.people, &person{identity: s.freshKey(), private: i%3 == 2})
 	}
 	s.officials = []*trader{s.official(serverKey), s.solver(LevelReadWrite), s.solver(LevelReadWrite), s.solver(LevelRead)}
+	s.commit = s.commitSomehow
 	return s
+}
+
+var errDisk = errors.New("the disk has a fault")
+
+// commitSomehow is the disk: now and then a commit fails, or fails and is done all the same.
+func (s *storm) commitSomehow(commit func() error) error {
+	switch s.rng.IntN(60) {
+	case 0:
+		s.say("a commit fails")
+		return errDisk
+	case 1:
+		s.say("a commit fails and is done")
+		return errors.Join(commit(), errDisk)
+	}
+	return commit()
 }
 
 func (s *storm) say(format string, args ...any) {
@@ -99,6 +115,7 @@ func (s *storm) run(steps int) {
 		}
 		s.checkAll(i%50 == 49)
 	}
+	s.commit = nil
 	s.drain()
 	s.checkAll(true)
 	s.checkSums()
@@ -173,7 +190,7 @@ func (s *storm) timePasses() {
 }
 
 func (s *storm) tick() {
-	if err := s.e.Tick(s.t.Context(), s.now, s.seed); err != nil {
+	if err := s.e.Tick(s.t.Context(), s.now, s.seed); err != nil && !errors.Is(err, ErrNotDone) {
 		s.wrong("tick: %v", err)
 	}
 }
@@ -222,7 +239,7 @@ func (s *storm) carryRow(r *Row, more bool) (gone bool) {
 	d := &dispatcher{e: s.e, p: s.stormPorts()}
 	gone, _, err := d.carryOut(s.t.Context(), r, more)
 	s.say("carry %d %s of %s: gone %v, %v", r.Number, effectKind(r.Effect), short(r.Order), gone, err)
-	if err != nil && !errors.Is(err, errStorm) && !errors.Is(err, ErrStopped) {
+	if err != nil && !errors.Is(err, errStorm) && !errors.Is(err, ErrStopped) && !errors.Is(err, ErrNotDone) {
 		s.wrong("carry: %v", err)
 	}
 	return gone
@@ -230,9 +247,12 @@ func (s *storm) carryRow(r *Row, more bool) (gone bool) {
 
 func short(id OrderID) string { return id.String()[:8] }
 
-// send does an input and remembers it.
+// send does an input, until the disk takes it, and remembers it.
 func (s *storm) send(in Input, who string) Outcome {
 	out, err := s.e.Do(s.t.Context(), in)
+	for errors.Is(err, ErrNotDone) {
+		out, err = s.e.Do(s.t.Context(), in)
+	}
 	if err != nil {
 		s.wrong("%s: %v", in.Act.On(), err)
 	}
@@ -333,6 +353,9 @@ func (s *storm) again() {
 	in.Seed, in.At = s.seed(), s.now
 	before := s.dump()
 	out, err := s.e.Do(s.t.Context(), in)
+	for errors.Is(err, ErrNotDone) {
+		out, err = s.e.Do(s.t.Context(), in)
+	}
 	s.say("again: %s: %+v %v", in.Act.On(), out, err)
 	if err != nil {
 		s.wrong("%s again: %v", in.Act.On(), err)

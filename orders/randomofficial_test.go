@@ -1,5 +1,7 @@
 package orders
 
+import "errors"
+
 // officially is something that an admin, a solver or the operator does, more often than not what he may.
 func (s *storm) officially() {
 	if s.rng.IntN(25) == 0 {
@@ -37,7 +39,11 @@ func (s *storm) appoints() {
 		s.write(by, OrderID{}, AddSolver{Key: who.trade, Level: level})
 		return
 	}
-	if _, err := s.e.RemoveSolver(s.t.Context(), who.trade, Actor{Role: RoleOperator}, s.now); err != nil {
+	_, err := s.e.RemoveSolver(s.t.Context(), who.trade, Actor{Role: RoleOperator}, s.now)
+	for errors.Is(err, ErrNotDone) {
+		_, err = s.e.RemoveSolver(s.t.Context(), who.trade, Actor{Role: RoleOperator}, s.now)
+	}
+	if err != nil {
 		s.wrong("remove a solver: %v", err)
 	}
 	s.say("solver %s is removed", who.trade)

@@ -16,7 +16,7 @@ func (e *Engine) AddSolver(ctx context.Context, key PubKey, level Level, by Acto
 	if key.IsZero() || level != LevelRead && level != LevelReadWrite {
 		return fmt.Errorf("add solver %s: level %q: want %s or %s", key, level, LevelRead, LevelReadWrite)
 	}
-	return e.submit(ctx, "add-solver", func(t *tx) (after, error) {
+	return e.submit(ctx, "roster", func(t *tx) (after, error) {
 		old, known := t.solver(key)
 		if !known && len(t.solvers()) >= MaxSolvers {
 			return after{}, ErrTooManySolvers
@@ -34,7 +34,7 @@ func (e *Engine) AddSolver(ctx context.Context, key PubKey, level Level, by Acto
 // RemoveSolver takes a solver's rights away, and reports whether he was one. A dispute that he has taken stays his in
 // name: anybody else who settles disputes can take it over.
 func (e *Engine) RemoveSolver(ctx context.Context, key PubKey, by Actor, at int64) (was bool, err error) {
-	err = e.submit(ctx, "remove-solver", func(t *tx) (after, error) {
+	err = e.submit(ctx, "roster", func(t *tx) (after, error) {
 		if _, was = t.solver(key); !was {
 			return after{}, nil
 		}
@@ -79,7 +79,7 @@ func (e *Engine) Ban(ctx context.Context, b Ban) error {
 	if b.Key.IsZero() {
 		return errors.New("ban: no key given")
 	}
-	return e.submit(ctx, "ban-user", func(t *tx) (after, error) {
+	return e.submit(ctx, "roster", func(t *tx) (after, error) {
 		t.put(bansBucket, b.Key[:], b)
 		t.addRecord(Record{At: b.At, By: b.By, What: "ban-user", Subject: b.Key, Detail: b.Reason})
 		return after{}, nil
@@ -88,7 +88,7 @@ func (e *Engine) Ban(ctx context.Context, b Ban) error {
 
 // Unban ends a ban, and reports whether there was one.
 func (e *Engine) Unban(ctx context.Context, key PubKey, by Actor, at int64) (was bool, err error) {
-	err = e.submit(ctx, "unban-user", func(t *tx) (after, error) {
+	err = e.submit(ctx, "roster", func(t *tx) (after, error) {
 		if was = t.get(bansBucket, key[:], &Ban{}); was {
 			t.drop(bansBucket, key[:])
 			t.addRecord(Record{At: at, By: by, What: "unban-user", Subject: key})

@@ -2,14 +2,18 @@ package orders
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/aes"
 	"crypto/cipher"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"runtime/debug"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.etcd.io/bbolt"
@@ -57,20 +61,42 @@ var ErrOtherKey = errors.New("the store's secrets do not open with this node's k
 
 // Store is the exchange's memory: one bbolt file with one writer.
 type Store struct {
-	db   *bbolt.DB
+	path string
 	seal cipher.AEAD
 
-	compactFrom int64 // bytes
+	mu    sync.RWMutex // held for reading by each transaction, for writing while the file is opened again
+	db    *bbolt.DB    // nil: it could not be opened again
+	file  os.FileInfo  // which file that is; nil before the first opening
+	hurry atomic.Bool  // the file is to be opened again: readers that take long give up
+
+	commit      func(commit func() error) error // nil: nothing stands between us and the disk
+	lockWait    time.Duration
+	noSync      bool
+	compactFrom int64        // bytes
+	reserved    atomic.Int64 // where the room ends that was asked for
+	uncompacted error
+}
+
+// StoreOptions change how a store writes. The zero value is normal use; the rest is for simulations and tests.
+type StoreOptions struct {
+	// NoSync leaves out the fsyncs: for a store that need not outlive the machine's next crash.
+	NoSync bool
+	// Commit stands in for each commit of the engine, in its goroutine. To return an error without a call of commit is
+	// a commit that failed and was not done; to call it and return an error is one that failed but was done.
+	Commit func(commit func() error) error
+
+	compactFrom int64 // bytes; 0: the constant
 }
 
 // Open opens or creates the file (mode 0600), runs the migrations and returns the store. Preimages are kept encrypted
 // under key. A file in use by another process is an error after lockWait; ErrNewerStore and ErrOtherKey are returned
 // as they say, and so is ErrDamaged. A file of mostly free pages is written anew.
 func Open(path string, key [32]byte, lockWait time.Duration) (*Store, error) {
-	return openStore(path, key, lockWait, compactFrom)
+	return OpenWith(path, key, lockWait, StoreOptions{})
 }
 
-func openStore(path string, key [32]byte, lockWait time.Duration, compactFrom int64) (*Store, error) {
+// OpenWith is Open with options.
+func OpenWith(path string, key [32]byte, lockWait time.Duration, o StoreOptions) (*Store, error) {
 	block, err := aes.NewCipher(key[:])
 	if err != nil {
 		return nil, fmt.Errorf("open store: %w", err)
@@ -79,19 +105,27 @@ func openStore(path string, key [32]byte, lockWait time.Duration, compactFrom in
 	if err != nil {
 		return nil, fmt.Errorf("open store: %w", err)
 	}
-	s := &Store{seal: seal, compactFrom: compactFrom}
-	options := &bbolt.Options{Timeout: lockWait, FreelistType: bbolt.FreelistMapType}
+	s := &Store{
+		path: path, seal: seal, commit: o.Commit, lockWait: lockWait, noSync: o.NoSync,
+		compactFrom: cmp.Or(o.compactFrom, compactFrom),
+	}
 	err = soundly(func() error {
 		if err := inspectSmall(path); err != nil {
 			return err
 		}
-		if s.db, err = bbolt.Open(path, 0o600, options); err != nil {
+		if s.db, err = bbolt.Open(path, 0o600, s.options()); err != nil {
 			return err
 		}
-		if err := errors.Join(s.migrate(), s.checkKey()); err != nil || !s.wasteful() {
+		if err := errors.Join(s.migrate(), s.checkKey()); err != nil {
 			return err
 		}
-		return s.compact(options)
+		if s.wasteful() {
+			if s.uncompacted = s.compact(); s.uncompacted != nil && s.db == nil {
+				return s.uncompacted
+			}
+		}
+		s.file, err = os.Stat(path)
+		return err
 	})
 	if err != nil {
 		err = fmt.Errorf("open store %s: %w", path, err)
@@ -136,26 +170,45 @@ var keyCheck = []byte("key-check")
 // once and not at the first preimage.
 func (s *Store) checkKey() error {
 	nonce := bytes.Repeat([]byte{0xff}, s.seal.NonceSize())
-	return s.db.Update(func(b *bbolt.Tx) error {
+	fresh := false
+	err := s.db.View(func(b *bbolt.Tx) error {
 		meta := b.Bucket(metaBucket)
 		if meta == nil {
 			return nil // the migration has failed and says so
 		}
-		if sealed := meta.Get(keyCheck); sealed == nil {
-			return meta.Put(keyCheck, s.seal.Seal(nil, nonce, keyCheck, nil))
-		} else if _, err := s.seal.Open(nil, nonce, sealed, nil); err != nil {
+		sealed := meta.Get(keyCheck)
+		if fresh = sealed == nil; fresh {
+			return nil
+		}
+		if _, err := s.seal.Open(nil, nonce, sealed, nil); err != nil {
 			return ErrOtherKey
 		}
 		return nil
 	})
+	if err != nil || !fresh {
+		return err
+	}
+	return s.db.Update(func(b *bbolt.Tx) error {
+		return b.Bucket(metaBucket).Put(keyCheck, s.seal.Seal(nil, nonce, keyCheck, nil))
+	})
 }
 
+// Uncompacted is why a file of mostly free pages was left as it is; nil if it was not.
+func (s *Store) Uncompacted() error { return s.uncompacted }
+
 // Close waits for open transactions and closes the file.
-func (s *Store) Close() error { return s.db.Close() }
+func (s *Store) Close() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.db == nil {
+		return nil
+	}
+	return s.db.Close()
+}
 
 // Size is the length of the file in bytes.
 func (s *Store) Size() (int64, error) {
-	fi, err := os.Stat(s.db.Path())
+	fi, err := os.Stat(s.path)
 	if err != nil {
 		return 0, err
 	}
@@ -163,15 +216,54 @@ func (s *Store) Size() (int64, error) {
 }
 
 func (s *Store) view(fn func(*tx) error) error {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if s.db == nil {
+		return errShut
+	}
 	return soundly(func() error {
 		return s.db.View(func(b *bbolt.Tx) error { return fn(&tx{b, s.seal}) })
 	})
 }
 
+// update runs fn in a write transaction and commits. An error of fn is returned as it is, and so is ErrDamaged; one of the
+// commit is ErrNotDone or ErrInDoubt. A commit that failed and was done all the same is no error.
 func (s *Store) update(fn func(*tx) error) error {
-	return soundly(func() error {
-		return s.db.Update(func(b *bbolt.Tx) error { return fn(&tx{b, s.seal}) })
+	txid, err, failed := s.write(fn)
+	if failed == nil {
+		return err
+	}
+	return s.fate(txid, failed)
+}
+
+// neverDone is the number of a transaction that did not even begin.
+const neverDone = math.MaxUint64
+
+func (s *Store) write(fn func(*tx) error) (txid uint64, err, failed error) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if s.db == nil {
+		return neverDone, nil, errShut
+	}
+	err = soundly(func() error {
+		b, err := s.db.Begin(true)
+		if err != nil {
+			txid, failed = neverDone, err
+			return nil
+		}
+		txid = uint64(b.ID())
+		defer b.Rollback() // nothing is left to roll back after a commit
+		if err := fn(&tx{b, s.seal}); err != nil {
+			return err
+		}
+		commit := b.Commit
+		if s.commit != nil {
+			commit = func() error { return s.commit(b.Commit) }
+		}
+		failed = commit()
+		return nil
 	})
+	return txid, err, failed
 }
 
 // tx is one transaction. An index is written by the verb that writes what it indexes. Nothing that bbolt returned

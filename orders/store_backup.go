@@ -7,15 +7,13 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-
-	"go.etcd.io/bbolt"
 )
 
 // Backup writes the store as of one commit, in the file's own format, and returns the number of bytes. Trades go on
 // meanwhile: it reads in a transaction of its own.
 func (s *Store) Backup(w io.Writer) (n int64, err error) {
-	err = s.db.View(func(b *bbolt.Tx) error {
-		n, err = b.WriteTo(w)
+	err = s.view(func(t *tx) error {
+		n, err = t.b.WriteTo(unhurried{s, w})
 		return err
 	})
 	if err != nil {
@@ -23,6 +21,9 @@ func (s *Store) Backup(w io.Writer) (n int64, err error) {
 	}
 	return n, nil
 }
+
+// UnfinishedBackups is the pattern of files that Backup leaves in a directory if the process dies meanwhile.
+const UnfinishedBackups = ".backup-*"
 
 // Backup writes a backup to a new file, mode 0600, and returns its size. The file has its name only when all of it is
 // on disk; one of that name that exists is kept and is an error (os.ErrExist). A directory that is missing is made.
@@ -34,7 +35,7 @@ func (e *Engine) Backup(ctx context.Context, path string) (size int64, err error
 	if _, err := os.Lstat(path); err == nil {
 		return 0, fmt.Errorf("back up to %s: %w", path, os.ErrExist)
 	}
-	f, err := os.CreateTemp(dir, ".backup-*") // mode 0600
+	f, err := os.CreateTemp(dir, UnfinishedBackups) // mode 0600
 	if err != nil {
 		return 0, fmt.Errorf("back up: %w", err)
 	}
@@ -64,6 +65,19 @@ type untilDone struct {
 func (u untilDone) Write(b []byte) (int, error) {
 	if err := u.ctx.Err(); err != nil {
 		return 0, err
+	}
+	return u.w.Write(b)
+}
+
+// unhurried is a writer that fails where the store wants its readers gone.
+type unhurried struct {
+	s *Store
+	w io.Writer
+}
+
+func (u unhurried) Write(b []byte) (int, error) {
+	if u.s.hurry.Load() {
+		return 0, errors.New("a commit has failed meanwhile; try again")
 	}
 	return u.w.Write(b)
 }

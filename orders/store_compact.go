@@ -25,9 +25,10 @@ func (s *Store) wasteful() bool {
 
 // compact copies everything to a new file beside the store, which then takes its name in one step. If the process dies
 // before that, the store is as it was, and the next start writes the new file again; it has no name that anybody opens.
-// The store is open when compact returns nil. With an error, it is open if s.db is not nil.
-func (s *Store) compact(options *bbolt.Options) error {
-	path := s.db.Path()
+// The store is open when compact returns nil. With an error, it is open as it was if s.db is not nil: the disk may have no
+// room for a copy, which is no reason not to start.
+func (s *Store) compact() error {
+	path := s.path
 	fresh := path + ".compact"
 	if err := os.Remove(fresh); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return fmt.Errorf("compact: %w", err)
@@ -36,13 +37,16 @@ func (s *Store) compact(options *bbolt.Options) error {
 		return errors.Join(fmt.Errorf("compact: %w", err), os.Remove(fresh))
 	}
 	// The old file stays open, and locked, until the new one has its name: nobody else can write to it meanwhile.
-	if err := errors.Join(os.Rename(fresh, path), syncDir(filepath.Dir(path))); err != nil {
-		return fmt.Errorf("compact: %w", err)
+	if err := os.Rename(fresh, path); err != nil {
+		return errors.Join(fmt.Errorf("compact: %w", err), os.Remove(fresh))
 	}
 	old := s.db
-	s.db = nil
-	db, err := bbolt.Open(path, 0o600, options)
-	if err := errors.Join(err, old.Close()); err != nil {
+	s.db = nil // from here on, its file is nobody's
+	db, err := bbolt.Open(path, 0o600, s.options())
+	if err := errors.Join(syncDir(filepath.Dir(path)), err, old.Close()); err != nil {
+		if db != nil {
+			err = errors.Join(err, db.Close())
+		}
 		return fmt.Errorf("open the compacted store: %w", err)
 	}
 	s.db = db

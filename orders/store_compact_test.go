@@ -53,7 +53,7 @@ func TestAFileOfFreePagesIsWrittenAnewAtTheStart(t *testing.T) {
 		from  int64
 		least bool
 	}{{1 << 30, false}, {1 << 20, true}} {
-		s, err := openStore(w.path, [32]byte{7}, time.Second, c.from)
+		s, err := OpenWith(w.path, [32]byte{7}, time.Second, StoreOptions{compactFrom: c.from})
 		if err != nil {
 			t.Fatal(err)
 		}

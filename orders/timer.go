@@ -26,6 +26,9 @@ func (e *Engine) Tick(ctx context.Context, now int64, seed func() Seed) error {
 			if ctx.Err() != nil {
 				return ctx.Err()
 			}
+			if Unwritten(err) { // nor will the others be
+				return err
+			}
 			e.log.Error("deadline", "order", id.String(), "err", err)
 		}
 	}

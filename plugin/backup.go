@@ -12,6 +12,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/mostro-cln/mostro/orders"
 )
 
 // backups makes copies of the store on a timer and on the operator's word.
@@ -79,8 +81,13 @@ func (b *backups) list() (times []int64, err error) {
 	return times, nil
 }
 
+// prune also removes what a process that died in the middle of a backup has left; b.mu is held, so nobody writes it.
 func (b *backups) prune() {
 	times, err := b.list()
+	left, _ := filepath.Glob(filepath.Join(b.dir, orders.UnfinishedBackups))
+	for _, path := range left {
+		err = errors.Join(err, os.Remove(path))
+	}
 	for _, at := range times[:max(len(times)-b.keep, 0)] {
 		err = errors.Join(err, os.Remove(filepath.Join(b.dir, backupPrefix+strconv.FormatInt(at, 10)+backupSuffix)))
 	}

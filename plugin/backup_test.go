@@ -42,6 +42,10 @@ func TestTheNewestBackupsAreKeptAndNothingElseIsDeleted(t *testing.T) {
 		t.Fatal(err)
 	}
 	others := []string{"mostro-1.db.old", "mostro-x.db", "mostro-007.db", "wallet.db"}
+	died := filepath.Join(b.dir, ".backup-123") // in the middle of a backup
+	if err := os.WriteFile(died, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
 	for _, name := range others {
 		if err := os.WriteFile(filepath.Join(b.dir, name), nil, 0o600); err != nil {
 			t.Fatal(err)
@@ -54,6 +58,9 @@ func TestTheNewestBackupsAreKeptAndNothingElseIsDeleted(t *testing.T) {
 	}
 	if got := b.times(t); !slices.Equal(got, []int64{1002, 1003, 1004}) {
 		t.Errorf("kept %v", got)
+	}
+	if _, err := os.Stat(died); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("what an earlier process left: %v", err)
 	}
 	for _, name := range others {
 		if _, err := os.Stat(filepath.Join(b.dir, name)); err != nil {

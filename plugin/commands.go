@@ -237,7 +237,7 @@ func actMethods() []*method {
 		{
 			name: "mostro-backup", nature: acts, about: "Write a consistent copy of the database while trades go on",
 			params:   []param{{"path", true, pathParam, "a new file; one of our own naming in the directory `backups` beside the database if not given"}, byOpt},
-			errors:   []int{codeFileExists},
+			errors:   []int{codeFileExists, codeNoRoom},
 			examples: []string{"mostro-backup", "mostro-backup /mnt/safe/today.db"}, run: does(backupNow),
 		},
 	}

@@ -1,12 +1,15 @@
 package main
 
-import "syscall"
+import (
+	"os"
+	"syscall"
+)
 
-// freeBytes is what is free for us on the disk of a directory; -1 if it is not known.
-func freeBytes(dir string) int64 {
-	var s syscall.Statfs_t
-	if syscall.Statfs(dir, &s) != nil || s.Bsize <= 0 {
-		return -1
+// freeSpace is how many bytes the filesystem of a directory has for us.
+func freeSpace(dir string) (int64, error) {
+	var st syscall.Statfs_t
+	if err := syscall.Statfs(dir, &st); err != nil {
+		return 0, &os.PathError{Op: "statfs", Path: dir, Err: err}
 	}
-	return int64(min(s.Bavail, 1<<50/uint64(s.Bsize)) * uint64(s.Bsize)) // a petabyte is enough
+	return int64(st.Bavail) * st.Bsize, nil
 }

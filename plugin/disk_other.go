@@ -2,5 +2,6 @@
 
 package main
 
-// freeBytes is what is free for us on the disk of a directory; -1: not known.
-func freeBytes(string) int64 { return -1 }
+import "errors"
+
+func freeSpace(string) (int64, error) { return 0, errors.ErrUnsupported }

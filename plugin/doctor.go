@@ -69,6 +69,7 @@ type vitals struct {
 	skew       time.Duration // our clock less that of others
 	skewOf     int           // how many others
 	free       int64         // bytes on the disk of the database; -1: not known
+	full       string        // why nothing new is begun for want of room
 	file       int64         // bytes of the database
 	backupAt   time.Time     // zero: there is none
 	backupErr  error
@@ -104,7 +105,10 @@ func (h *house) examine(ctx context.Context) (v vitals, err error) {
 	v.capacity, v.capErr = h.node.Capacity(ctx)
 	v.cleaner, v.cleanErr = h.node.Cleaner(ctx)
 	v.skew, v.skewOf = h.clocks.skew()
-	v.free = freeBytes(h.config.DataDir)
+	if v.free, err = freeSpace(h.config.DataDir); err != nil {
+		v.free = -1
+	}
+	v.full = h.disk.Full()
 	if v.file, err = h.store.Size(); err != nil {
 		return v, err
 	}

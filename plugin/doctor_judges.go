@@ -155,9 +155,10 @@ func judgeClock(v *vitals) []finding {
 }
 
 func judgeDisk(v *vitals) []finding {
-	const mib = 1 << 20
 	need := max(10*v.file, 1024*mib)
 	switch {
+	case v.full != "":
+		return one(problem, "disk", "no new order is taken: "+v.full, "make room where mostro-data-dir is; trades under way go on")
 	case v.free < 0 || v.free >= need:
 		return nil
 	case v.free < 2*v.file+64*mib:

@@ -17,6 +17,7 @@ import (
 	"github.com/mostro-cln/mostro/orders"
 	"github.com/mostro-cln/mostro/plugin/lightning"
 	"github.com/mostro-cln/mostro/plugin/prices"
+	"github.com/mostro-cln/mostro/plugin/webpage"
 )
 
 // house is the running exchange: the engine, and the loops that bring it the world and carry its effects out. It is
@@ -35,10 +36,12 @@ type house struct {
 	payer  *lightning.Payer
 	recon  *lightning.Reconciler
 	copies *backups
+	disk   *disk
 	book   *prices.Book
 	dest   *resolver
 	pool   *nostrio.Pool
 	gate   *nostrio.Gate
+	page   *webpage.Page // nil: the web client is not served
 	since  time.Time
 
 	notices notices
@@ -99,7 +102,17 @@ func (h *house) open(ctx context.Context) error {
 	h.payer = lightning.NewPayer(h.node, h.log, lightning.ParseVersion(h.self.Version), session, time.Now)
 	h.copies = &backups{
 		dir: filepath.Join(h.config.DataDir, "backups"), every: h.config.BackupEvery, keep: h.config.BackupKeep, log: h.log,
-		write: h.Engine.Backup, now: time.Now, alarm: h.alarm,
+		write: h.writeBackup, now: time.Now, alarm: h.alarm,
+	}
+	h.disk = &disk{
+		dir: h.config.DataDir, floor: int64(h.config.MinDiskMiB) * mib, log: h.log, free: freeSpace,
+		reserve: h.Reserve, trouble: h.Trouble, probe: h.Probe,
+	}
+	if err := h.store.Uncompacted(); err != nil {
+		h.log.Warn("the database is mostly free pages, and could not be written anew", "err", err)
+	}
+	if err := h.openPage(); err != nil {
+		return err
 	}
 	h.recon = lightning.NewReconciler(h.Engine, h.escrow, h.payer, h.log, time.Now, newSeed)
 	return h.openNostr()
@@ -127,13 +140,13 @@ func (h *house) openNostr() error {
 // wait together share a commit.
 const messageWorkers = 32
 
-// seen fails closed: what cannot be looked up is not done a second time by mistake, it comes again after a restart.
+// seen lets pass what cannot be looked up: the engine looks again, when the database can be read.
 func (h *house) seen(id orders.EventID) bool {
 	ok, err := h.Seen(id)
 	if err != nil {
-		h.log.Error("look an event up", "err", err)
+		h.log.Debug("look an event up", "err", err)
 	}
-	return ok || err != nil
+	return ok
 }
 
 // rules are the engine's part of the configuration.
@@ -176,11 +189,15 @@ func (h *house) run(ctx context.Context) {
 	loop("holds", func(ctx context.Context) error { return h.escrow.Watch(ctx, h.bookOfHolds()) })
 	loop("reconcile", h.recon.Run)
 	loop("backups", h.copies.Run)
+	loop("disk", h.disk.Run)
 	loop("prices", h.book.Run)
 	loop("rates", h.publishRates)
 	loop("timer", h.timer)
 	loop("publisher", h.publisher)
 	loop("news", h.news)
+	if h.page != nil {
+		loop("web client", h.page.Run)
+	}
 }
 
 // Exchange implements market.
@@ -248,7 +265,7 @@ func (h *house) handle(ctx context.Context, in nostrio.Incoming) {
 			return nil
 		})
 	default:
-		h.log.Warn("message dropped: too many payout destinations are being looked up", "event", in.EventID.String())
+		h.putOff(in, "too many payout destinations are being looked up")
 	}
 }
 
@@ -261,8 +278,9 @@ func (h *house) recovered(what, subject string) {
 	}
 }
 
-// take translates a message, decides nothing, and has the engine do it.
-func (h *house) take(ctx context.Context, in nostrio.Incoming) {
+// takeOnce translates a message, decides nothing, and has the engine do it. An error means that it was not done, or that
+// this is not known; then doing it again is safe.
+func (h *house) takeOnce(ctx context.Context, in nostrio.Incoming) error {
 	ctx, cancel := context.WithTimeout(ctx, handleLimit)
 	defer cancel()
 	input, ok := nostrio.Translate(in, time.Now().Unix(), newSeed(), func(id orders.OrderID, text string) orders.Invoice {
@@ -270,19 +288,15 @@ func (h *house) take(ctx context.Context, in nostrio.Incoming) {
 	})
 	if !ok {
 		h.log.Debug("message asks for nothing", "event", in.EventID.String(), "action", string(in.Message.Body.Action))
-		return
+		return nil
 	}
-	input.Closed = h.escrow.Ready() != nil
+	input.Closed = h.escrow.Ready() != nil || h.disk.Full() != ""
 	input.Quote = h.quote(input)
 	out, err := h.Do(ctx, input)
-	switch {
-	case errors.Is(err, orders.ErrStopped) || err != nil && ctx.Err() != nil:
-		// It was not done, or its repeat will be answered from the record, when the relays are asked again.
-	case err != nil:
-		h.log.Error("message", "event", in.EventID.String(), "action", string(in.Message.Body.Action), "err", err)
-	case out.Reason != "":
+	if err == nil && out.Reason != "" {
 		h.log.Debug("refused", "event", in.EventID.String(), "action", string(in.Message.Body.Action), "reason", string(out.Reason))
 	}
+	return err
 }
 
 // timer lets deadlines pass. It begins when the node's holds have been looked at once, so that a payment that came
@@ -293,7 +307,11 @@ func (h *house) timer(ctx context.Context) error {
 	defer tick.Stop()
 	for {
 		if err := h.Tick(ctx, time.Now().Unix(), newSeed); err != nil && ctx.Err() == nil {
-			h.log.Error("timer", "err", err)
+			level := slog.LevelError
+			if orders.Unwritten(err) { // said once already, by the watch of the disk
+				level = slog.LevelDebug
+			}
+			h.log.Log(ctx, level, "timer", "err", err)
 		}
 		select {
 		case <-ctx.Done():

@@ -103,6 +103,7 @@ const (
 	codeWrongState    = 3002
 	codeNotReady      = 3006
 	codeFileExists    = 3007
+	codeNoRoom        = 3008
 	codeNotFound      = 3010
 	codeConfirm       = 3011
 )
@@ -111,11 +112,12 @@ const (
 var codeWords = map[int]string{
 	clnio.CodeInvalidParams: "a parameter is missing, unknown or wrong; the message names it",
 	clnio.CodeInternal:      "a fault of ours; the log has more under the incident's number",
-	codeOther:               "too many calls at once",
+	codeOther:               "too many calls at once, or the database cannot be written now: call again",
 	codeOrderNotFound:       "there is no such order; `data.order_id`",
 	codeWrongState:          "not possible in the present state; `data.reason`, and `data.status` of an order",
 	codeNotReady:            "the exchange is still starting, or could not start",
 	codeFileExists:          "the file exists, and nothing is replaced",
+	codeNoRoom:              "the disk has no room for that",
 	codeNotFound:            "there is no such dispute, user, solver or ban",
 	codeConfirm:             "`confirm` is missing or does not fit; the message says what would happen",
 }
@@ -178,6 +180,10 @@ func runMethod(ctx context.Context, log *slog.Logger, mk market, m *method, r re
 		var told *clnio.Error
 		if errors.As(err, &told) {
 			return answer{Error: told}
+		}
+		if orders.Unwritten(err) {
+			log.Error("rpc method could not write", "method", m.name, "err", err)
+			return answer{Error: clnio.Errorf(codeOther, "the database cannot be written now: call again, which is safe")}
 		}
 		return answer{Error: incident(log, m.name, err)}
 	}

@@ -70,9 +70,13 @@ type Config struct {
 	PoW             int
 	PoWFirstContact int // at least PoW
 
+	WebListen string // IP:port of the web client; empty: it is not served
+	WebPublic bool   // WebListen may be an address that other machines reach
+
 	DataDir     string        // absolute
 	BackupEvery time.Duration // 0: on the operator's word only
 	BackupKeep  int
+	MinDiskMiB  int // free, for new orders; 0: no limit
 }
 
 // option is one row of the table. lightningd is told that every option is a string, whatever we make of it: it
@@ -94,6 +98,7 @@ var options = []option{
 	{"mostro-data-dir", "", "directory of the exchange's database; `mostro` in lightningd's network directory if not given", text(4096, func(c *Config) *string { return &c.DataDir })},
 	{"mostro-backup-hours", "24", "time between two backups of the database, in `backups` in its directory, hours; 0 is none", span(time.Hour, 0, 8760, func(c *Config) *time.Duration { return &c.BackupEvery })},
 	{"mostro-backup-keep", "7", "how many of these backups are kept, the newest ones", number(1, 10_000, func(c *Config) *int { return &c.BackupKeep })},
+	{"mostro-min-disk-mb", "256", "free space on the database's disk below which new orders and takes are refused, MiB; trades under way go on; 0 is no limit", number(0, 1<<20, func(c *Config) *int { return &c.MinDiskMiB })},
 	{"mostro-name", "", "name in the exchange's public profile", text(100, func(c *Config) *string { return &c.Name })},
 	{"mostro-about", "", "what the public profile says about the exchange", text(1000, func(c *Config) *string { return &c.About })},
 	{"mostro-picture", "", "address of the profile's picture", webAddress(func(c *Config) *string { return &c.Picture })},
@@ -133,6 +138,9 @@ var options = []option{
 	{"mostro-dispute-days", "90", "how long relays keep a dispute's event, days", span(24*time.Hour, 1, 3650, func(c *Config) *time.Duration { return &c.DisputeRetention })},
 	{"mostro-info-interval-seconds", "300", "time between two announcements of the exchange, seconds", span(time.Second, 10, 86_400, func(c *Config) *time.Duration { return &c.InfoInterval })},
 	{"mostro-relays-interval-seconds", "60", "time between two looks at the relay list that we publish, seconds", span(time.Second, 10, 86_400, func(c *Config) *time.Duration { return &c.RelaysInterval })},
+
+	{"mostro-web-listen", "", "where to serve the web client, for example `127.0.0.1:8080`; it is not served if not given", listenAddress(func(c *Config) *string { return &c.WebListen })},
+	{"mostro-web-public", "false", "let `mostro-web-listen` be an address that other machines reach, without TLS: true or false", oneOf(func(c *Config, s string) { c.WebPublic = s == "true" }, "true", "false")},
 }
 
 // mistakes is every option that could not be used, told at once: a restart of a node is dear.
@@ -182,6 +190,9 @@ func (c *Config) settle(given map[string]string) (wrong mistakes) {
 	}
 	if c.PoWFirstContact < c.PoW {
 		wrong = append(wrong, fmt.Sprintf("mostro-pow-first-contact: got %d, wants at least mostro-pow (%d)", c.PoWFirstContact, c.PoW))
+	}
+	if c.WebListen != "" && !c.WebPublic && !loopback(c.WebListen) {
+		wrong = append(wrong, fmt.Sprintf("mostro-web-listen: got %q, wants an address of this machine alone (127.0.0.1 or [::1]) unless mostro-web-public is true", c.WebListen))
 	}
 	if c.Network == "regtest" && given["mostro-price-sources"] == optionDefault("mostro-price-sources") {
 		c.PriceSources = nil // a network on one machine asks nobody outside unless it is told to

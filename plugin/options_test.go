@@ -40,7 +40,7 @@ func TestDefaultsAreAcceptedAndMeanWhatTheySay(t *testing.T) {
 		Relays: []string{"wss://relay.mostro.network", "wss://nos.lol", "wss://relay.damus.io"},
 		Fee:    6000, FeePayer: orders.FeeBySeller, MinOrder: 100, MaxOrder: 1_000_000, OrdersPerResponse: 10, MaxOpenOrders: 20,
 		PriceSources:  []priceSource{{"yadio", ""}, {"coingecko", ""}, {"blockchain", ""}, {"currency_api", ""}, {"cln", ""}},
-		PriceInterval: 5 * time.Minute, PriceMaxAge: 30 * time.Minute, PublishRates: true, BackupEvery: 24 * time.Hour, BackupKeep: 7,
+		PriceInterval: 5 * time.Minute, PriceMaxAge: 30 * time.Minute, PublishRates: true, BackupEvery: 24 * time.Hour, BackupKeep: 7, MinDiskMiB: 256,
 		OrderLife: 24 * time.Hour, MaxOrderLife: 15 * 24 * time.Hour, WaitingLife: 15 * time.Minute,
 		TradeTime: 24 * time.Hour, HoldCLTV: 215, InvoiceWindow: time.Hour, MessageWindow: 24 * time.Hour,
 		MaxRoutingFee: 2000, PaymentAttempts: 3, PaymentInterval: time.Minute,
@@ -100,6 +100,16 @@ func TestOptionsAreRefusedWithOneSentenceEach(t *testing.T) {
 		{"mostro-nsec-file", open, `"` + open + `" (mode 0644: others can open it)`},
 		{"mostro-nsec-file", junk, `"` + junk + `" (its content is no key)`},
 		{"mostro-fiat-currencies", "USD,US", `"US"`},
+		{"mostro-web-listen", "8080", `"8080"`},
+		{"mostro-web-listen", ":8080", `":8080"`},
+		{"mostro-web-listen", "127.0.0.1", `"127.0.0.1"`},
+		{"mostro-web-listen", "127.0.0.1:65536", `"127.0.0.1:65536"`},
+		{"mostro-web-listen", "example.org:80", `"example.org:80"`},
+		{"mostro-web-listen", "http://127.0.0.1:80", `"http://127.0.0.1:80"`},
+		{"mostro-web-listen", "0.0.0.0:8080", `"0.0.0.0:8080"`},
+		{"mostro-web-listen", "[::]:8080", `"[::]:8080"`},
+		{"mostro-web-listen", "192.168.1.2:8080", `"192.168.1.2:8080"`},
+		{"mostro-web-public", "yes", `"yes"`},
 		{"mostro-admins", "npub1nothing", `"npub1nothing"`},
 		{"mostro-admins", strings.Repeat("ff", 32), `"` + strings.Repeat("ff", 32) + `"`},
 	} {
@@ -144,6 +154,25 @@ func TestFirstContactMayNotBeEasier(t *testing.T) {
 	_, err := parseConfig(map[string]string{"mostro-pow": "12", "mostro-pow-first-contact": "8"}, Config{})
 	if err == nil || !strings.Contains(err.Error(), "wants at least mostro-pow (12)") {
 		t.Errorf("got %v", err)
+	}
+}
+
+func TestTheWebClientIsServedWhereTheOperatorSays(t *testing.T) {
+	for _, c := range []struct{ listen, public, want string }{
+		{"", "false", ""},
+		{"", "true", ""},
+		{"127.0.0.1:8080", "false", "127.0.0.1:8080"},
+		{"127.9.9.9:1", "false", "127.9.9.9:1"},
+		{"localhost:0", "false", "127.0.0.1:0"},
+		{"[::1]:8080", "false", "[::1]:8080"},
+		{"[::ffff:127.0.0.1]:80", "false", "[::ffff:127.0.0.1]:80"},
+		{"0.0.0.0:8080", "true", "0.0.0.0:8080"},
+		{"192.168.1.2:8080", "true", "192.168.1.2:8080"},
+	} {
+		got, err := parseConfig(map[string]string{"mostro-web-listen": c.listen, "mostro-web-public": c.public}, Config{})
+		if err != nil || got.WebListen != c.want {
+			t.Errorf("%q, public %s: got %q, %v; want %q", c.listen, c.public, got.WebListen, err, c.want)
+		}
 	}
 }
 

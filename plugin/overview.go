@@ -50,6 +50,8 @@ type overview struct {
 	WarningRelays string         `json:"warning_relays,omitempty" about:"what is wrong with the relays"`
 	WarningPrices string         `json:"warning_prices,omitempty" about:"what is wrong with the prices"`
 	WarningSync   string         `json:"warning_sync,omitempty" about:"why the node is not in step with the chain"`
+	WarningDisk   string         `json:"warning_disk,omitempty" about:"why the database has no room"`
+	pageState
 }
 
 // Overview implements market.
@@ -71,6 +73,7 @@ func (h *house) Overview(ctx context.Context) (overview, error) {
 	h.lookAtHolds(ctx, &o)
 	h.lookAtRelays(&o)
 	h.lookAtPrices(&o)
+	o.pageState = h.pageState()
 	return o, h.lookAtStore(&o)
 }
 
@@ -78,7 +81,8 @@ func (h *house) lookAtHolds(ctx context.Context, o *overview) {
 	kind, err := h.escrow.Kind(ctx)
 	o.HoldPlugin = kind.String()
 	ready := h.escrow.Ready()
-	o.Open = ready == nil && err == nil && o.Pause == nil
+	o.WarningDisk = h.disk.Full()
+	o.Open = ready == nil && err == nil && o.WarningDisk == "" && o.Pause == nil
 	switch {
 	case err != nil:
 		o.WarningEscrow = "no escrow can be made: " + err.Error()

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"math"
+	"net/netip"
 	"net/url"
 	"slices"
 	"strconv"
@@ -151,6 +152,33 @@ func webAddress(field func(*Config) *string) rule {
 			return ""
 		},
 	}
+}
+
+// listenAddress is an IP address and a port of this machine. A name would be somebody else's to change, but localhost.
+func listenAddress(field func(*Config) *string) rule {
+	return rule{
+		wants: "an IP address and a port, such as 127.0.0.1:8080 or [::1]:8080",
+		put: func(c *Config, value string) string {
+			if value == "" {
+				return ""
+			}
+			if port, ok := strings.CutPrefix(value, "localhost:"); ok {
+				value = "127.0.0.1:" + port
+			}
+			a, err := netip.ParseAddrPort(value)
+			if err != nil {
+				return quote(value)
+			}
+			*field(c) = a.String()
+			return ""
+		},
+	}
+}
+
+// loopback reports whether an address that listenAddress took is reached from this machine alone.
+func loopback(address string) bool {
+	a, err := netip.ParseAddrPort(address)
+	return err == nil && a.Addr().Unmap().IsLoopback()
 }
 
 func relays(field func(*Config) *[]string) rule {

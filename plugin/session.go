@@ -12,22 +12,25 @@ import (
 
 // loadSession returns a name for the present run of lightningd, kept in a file of the data directory: a new one when
 // lightningd itself starts, the one before when only this plugin does. A payment call of another session is over,
-// whatever became of its answer. A name that is too old is harmless: we then wait longer than needed.
+// whatever became of its answer. A name that is too old is harmless: we then wait longer than needed. So the old one
+// stays where a full disk takes no new one.
 func loadSession(dir string, startup bool) (string, error) {
 	path := filepath.Join(dir, "session")
-	if !startup {
-		old, err := os.ReadFile(path)
-		if name := strings.TrimSpace(string(old)); err == nil && name != "" {
-			return name, nil
-		}
-		if err != nil && !errors.Is(err, os.ErrNotExist) {
-			return "", fmt.Errorf("read the session: %w", err)
-		}
+	text, err := os.ReadFile(path)
+	old := strings.TrimSpace(string(text))
+	switch {
+	case !startup && old != "":
+		return old, nil
+	case !startup && err != nil && !errors.Is(err, os.ErrNotExist):
+		return "", fmt.Errorf("read the session: %w", err)
 	}
 	var b [8]byte
 	rand.Read(b[:])
 	name := hex.EncodeToString(b[:])
 	if err := writeFile(path, []byte(name+"\n")); err != nil {
+		if old != "" {
+			return old, nil
+		}
 		return "", fmt.Errorf("write the session: %w", err)
 	}
 	return name, nil

@@ -29,3 +29,24 @@ func TestSessionChangesWithTheNodeAlone(t *testing.T) {
 	}
 	load(false) // an empty file: a crash while it was first written
 }
+
+// On a full disk a node starts with the session that it had, and without one it says why it cannot.
+func TestASessionThatCannotBeWrittenIsTheOldOne(t *testing.T) {
+	dir := t.TempDir()
+	first, err := loadSession(dir, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Mkdir(filepath.Join(dir, "session.new"), 0o700); err != nil { // nothing can be written there
+		t.Fatal(err)
+	}
+	if s, err := loadSession(dir, true); err != nil || s != first {
+		t.Errorf("got %q, %v, want %q", s, err, first)
+	}
+	if err := os.Remove(filepath.Join(dir, "session")); err != nil {
+		t.Fatal(err)
+	}
+	if s, err := loadSession(dir, true); err == nil {
+		t.Errorf("got %q", s)
+	}
+}

@@ -17,6 +17,8 @@ func backupNow(ctx context.Context, m market, r request) (backup, error) {
 	switch {
 	case errors.Is(err, os.ErrExist):
 		return backup{}, clnio.Errorf(codeFileExists, "%s exists: a backup replaces no file", clnio.CleanLine(path))
+	case errors.Is(err, errNoRoom):
+		return backup{}, clnio.Errorf(codeNoRoom, "%s", clnio.CleanLine(err.Error()))
 	case err != nil:
 		return backup{}, fmt.Errorf("back up: %w", err)
 	}

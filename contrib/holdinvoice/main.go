@@ -15,7 +15,7 @@ import (
 var version = "dev"
 
 func main() {
-	out := takeStdout()
+	out := marked(takeStdout())
 	os.Exit(hold.Run(context.Background(), hold.Process{
 		Name: os.Args[0], Version: version, In: os.Stdin, Out: out, Err: os.Stderr,
 	}))

@@ -9,6 +9,7 @@ import (
 // Faults are the ways in which a relay goes on misbehaving until told otherwise. The zero value is an honest relay.
 type Faults struct {
 	Refuse    func(nostr.Event) (reason string) // "" takes the event; else OK is false with that reason
+	Alter     func(nostr.Event) nostr.Event     // another event is kept in its place, whatever that is
 	Lose      bool                              // events are answered with OK true and thrown away
 	DropOK    bool                              // events are handled, but no OK is sent
 	Delay     time.Duration                     // live events reach subscribers so much later, in their order
@@ -43,6 +44,9 @@ func (r *Relay) receive(e nostr.Event) (ok bool, reason string) {
 	}
 	if faults.Lose {
 		return true, ""
+	}
+	if faults.Alter != nil {
+		e = faults.Alter(e)
 	}
 	return r.take(e)
 }

@@ -39,6 +39,18 @@ func TestALostEventIsAnsweredButNotKept(t *testing.T) {
 	}
 }
 
+func TestAnAlteredEventIsKeptInPlaceOfTheOneThatCame(t *testing.T) {
+	srv := listen(t, Config{})
+	c := dial(t, srv)
+	other := sign(t, alice, 1, 0, "another")
+	srv.SetFaults(Faults{Alter: func(nostr.Event) nostr.Event { return other }})
+	e := sign(t, alice, 1, 0, "x")
+	c.send("EVENT", e)
+	c.want(okFrame(e, true, ""))
+	c.send("REQ", "s", map[string]any{})
+	c.want(`EVENT "s" another`, `["EOSE","s"]`)
+}
+
 func TestADroppedOKStillStoresTheEvent(t *testing.T) {
 	srv := listen(t, Config{})
 	c := dial(t, srv)

@@ -81,7 +81,7 @@ func (n *nurse) bury(ctx context.Context) (hurt bool, err error) {
 		n.cared++
 		n.w.say("fate", "%s", v)
 		if v.Deed == KillNode {
-			if err := n.w.Node.Kill(ctx); err != nil {
+			if err := n.cut(ctx); err != nil {
 				return true, err
 			}
 			continue
@@ -101,6 +101,15 @@ func (n *nurse) bury(ctx context.Context) (hurt bool, err error) {
 		}
 	}
 	return true, nil
+}
+
+// cut ends the node with the plugin that waits at a point. Where there are real processes, that one would stay too long
+// if it were left to go by itself.
+func (n *nurse) cut(ctx context.Context) error {
+	if node, ok := n.w.Node.(interface{ Cut(context.Context) error }); ok {
+		return node.Cut(ctx)
+	}
+	return n.w.Node.Kill(ctx)
 }
 
 // startTry bounds one attempt, which may be in vain: a plugin can die of its start.

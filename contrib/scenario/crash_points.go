@@ -76,16 +76,9 @@ func (f *Failpoints) Begin(visits ...Visit) error {
 	})
 }
 
-// Disarm forgets the orders that were not obeyed and returns those that were.
-func (f *Failpoints) Disarm() (done []Visit, err error) {
-	err = f.locked(func() error {
-		if err := os.WriteFile(f.path("armed"), nil, 0o600); err != nil {
-			return err
-		}
-		done, err = f.done()
-		return err
-	})
-	return done, err
+// Disarm forgets the orders that were not obeyed.
+func (f *Failpoints) Disarm() error {
+	return f.locked(func() error { return os.WriteFile(f.path("armed"), nil, 0o600) })
 }
 
 // Trace is what was reached since Begin, in that order.
@@ -99,15 +92,11 @@ func (f *Failpoints) Trace() (points []string, err error) {
 
 // Done are the orders that were obeyed since Begin, in that order.
 func (f *Failpoints) Done() (done []Visit, err error) {
+	var rows []string
 	err = f.locked(func() error {
-		done, err = f.done()
+		rows, err = f.lines("done")
 		return err
 	})
-	return done, err
-}
-
-func (f *Failpoints) done() (done []Visit, err error) {
-	rows, err := f.lines("done")
 	for _, row := range rows {
 		v, err := parseVisit(row)
 		if err != nil {

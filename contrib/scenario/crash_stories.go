@@ -71,7 +71,11 @@ func (d *Deal) patientlyPaidElsewhere(ctx context.Context) error {
 	if err := d.patiently(ctx, "give invoice"); err != nil {
 		return err
 	}
-	if err := d.w.Node.(*Sim).FailPayouts(ctx, d.Buyer.Wallet.(*patient).last); err != nil {
+	err := until(ctx, "the node knows that the invoice cannot be paid", func() (bool, error) {
+		err := d.w.Node.(*Sim).FailPayouts(ctx, d.Buyer.Wallet.(*patient).last)
+		return err == nil, err
+	})
+	if err != nil {
 		return err
 	}
 	if err := d.patientlyBetween(ctx, "give invoice", "release"); err != nil {

@@ -72,16 +72,15 @@ func (k *Walk) tell(ctx context.Context, deeds ...Visit) (end End, trace []strin
 		if trace, err = k.Points.Trace(); err != nil {
 			return err
 		}
-		_, err = k.Points.Disarm()
+		if err := k.Points.Disarm(); err != nil {
+			return err
+		}
+		if err := d.settled(ctx); err != nil {
+			return err
+		}
+		end, err = d.end(ctx, paid)
 		return err
 	})
-	if err != nil {
-		return End{}, nil, err
-	}
-	if err := d.settled(ctx); err != nil {
-		return End{}, nil, err
-	}
-	end, err = d.end(ctx, paid)
 	return end, trace, err
 }
 
@@ -104,7 +103,7 @@ func visits(trace []string) (list []Visit) {
 func polled(point string) bool {
 	words := strings.Fields(point)
 	switch words[len(words)-1] {
-	case "getinfo", "holdinvoicelookup", "listpeerchannels", "listhtlcs", "waitblockheight", "listsendpays", "listdatastore":
+	case "getinfo", "plugin", "holdinvoicelookup", "holdinvoicelist", "listpeerchannels", "listhtlcs", "waitblockheight", "listsendpays":
 		return true
 	}
 	return false

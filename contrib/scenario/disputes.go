@@ -46,7 +46,9 @@ func (w *World) official(ctx context.Context, name, words string) (*Official, er
 	if err != nil {
 		return nil, fmt.Errorf("%s's client: %w", name, err)
 	}
+	w.mu.Lock()
 	w.officials = append(w.officials, t)
+	w.mu.Unlock()
 	o := &Official{Office: t.Office(), Name: name, w: w, t: t}
 	if o.docket, err = t.Docket(ctx); err != nil {
 		return nil, fmt.Errorf("%s reads the list of disputes: %w", name, err)

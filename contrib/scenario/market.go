@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net"
 	"net/http"
 	"strconv"
@@ -17,7 +18,13 @@ import (
 	"github.com/mostro-cln/mostro/orders"
 )
 
-// PriceServer answers as a source of prices does: one bitcoin costs 50 000 euros, so one euro is 2 000 sat.
+// Prices is what one bitcoin costs, by currency, in whole units. So one euro is 2 000 sat.
+var Prices = map[string]int64{
+	"EUR": 50_000, "USD": 55_000, "GBP": 43_000, "CHF": 47_000, "BRL": 300_000, "ARS": 75_000_000, "MXN": 1_000_000,
+	"VES": 9_000_000, "CUP": 20_000_000, "NGN": 82_000_000, "INR": 4_700_000, "JPY": 8_200_000,
+}
+
+// PriceServer answers as a source of prices does, with Prices.
 type PriceServer struct {
 	URL string
 	srv *http.Server
@@ -34,8 +41,9 @@ func NewPriceServer() (*PriceServer, error) {
 	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /exrates/BTC", func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Type", "application/json")
-		fmt.Fprint(w, `{"BTC":{"EUR":50000,"USD":55000,"BTC":1},"base":"BTC"}`)
+		rates := maps.Clone(Prices)
+		rates["BTC"] = 1
+		writeJSON(w, map[string]any{"BTC": rates, "base": "BTC"})
 	})
 	p := &PriceServer{URL: "http://" + l.Addr().String(), srv: &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}}
 	go p.srv.Serve(l) // until Close
@@ -48,15 +56,16 @@ func (p *PriceServer) Option() string { return "yadio=" + p.URL }
 // Close ends it.
 func (p *PriceServer) Close() { p.srv.Close() }
 
-// payService is a pay service on loopback (LUD-06) that gives out the invoices of one wallet.
-type payService struct {
-	lnurl string
+// PayService is a pay service on loopback (LUD-06) that gives out the invoices of one wallet.
+type PayService struct {
+	LNURL string
 	srv   *http.Server
 }
 
 const payMetadata = `[["text/plain","sats for a friend"]]`
 
-func newPayService(w Wallet) (*payService, error) {
+// NewPayService listens on loopback until Close.
+func NewPayService(w Wallet) (*PayService, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
@@ -90,10 +99,13 @@ func newPayService(w Wallet) (*payService, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &payService{lnurl: lnurl, srv: &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}}
+	s := &PayService{LNURL: lnurl, srv: &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}}
 	go s.srv.Serve(l) // until Close
 	return s, nil
 }
+
+// Close ends it.
+func (s *PayService) Close() { s.srv.Close() }
 
 func writeJSON(out http.ResponseWriter, v any) {
 	out.Header().Set("Content-Type", "application/json")
@@ -106,16 +118,16 @@ func paidByLNURL(ctx context.Context, w *World) error {
 	if err != nil {
 		return err
 	}
-	service, err := newPayService(d.Buyer.Wallet)
+	service, err := NewPayService(d.Buyer.Wallet)
 	if err != nil {
 		return err
 	}
-	defer service.srv.Close()
+	defer service.Close()
 	if err := d.Publish(ctx); err != nil {
 		return err
 	}
 	w.say("buyer", "→ mostro: take-sell, with an LNURL")
-	if d.purchase, err = d.Buyer.Take(ctx, d.ID(), trader.TakeOpts{Kind: orders.Sell, Invoice: service.lnurl}); err != nil {
+	if d.purchase, err = d.Buyer.Take(ctx, d.ID(), trader.TakeOpts{Kind: orders.Sell, Invoice: service.LNURL}); err != nil {
 		return fmt.Errorf("take: %w", err)
 	}
 	for _, do := range d.Steps()[3:] {

@@ -39,6 +39,7 @@ type RealConfig struct {
 	Dir      string // for everything; a short path, since sockets are in it
 	Bin      Binaries
 	Options  map[string]any // of the exchange's plugin
+	Env      []string       // of the exchange's node and its plugins, beside our own
 	RustHold string         // path of another hold plugin to use instead of ours and its guard; empty: ours
 }
 
@@ -82,6 +83,7 @@ func (r *Real) build(ctx context.Context) (err error) {
 	if r.exchange, err = newLightningd(r.chain, r.cfg.Dir, "exchange", r.pluginLines()...); err != nil {
 		return err
 	}
+	r.exchange.env = r.cfg.Env
 	if r.seller, err = newLightningd(r.chain, r.cfg.Dir, "seller"); err != nil {
 		return err
 	}
@@ -158,6 +160,9 @@ func (r *Real) start(ctx context.Context, n *lightningd) error {
 
 // Kill implements Node.
 func (r *Real) Kill(ctx context.Context) error { return r.exchange.kill(ctx) }
+
+// Cut ends the node and everything that belongs to it in one moment.
+func (r *Real) Cut(ctx context.Context) error { return r.exchange.cut(ctx) }
 
 // Stop implements Node.
 func (r *Real) Stop(ctx context.Context) error { return r.exchange.stop(ctx) }

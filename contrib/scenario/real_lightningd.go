@@ -21,6 +21,7 @@ type lightningd struct {
 	port  int
 	chain *bitcoind
 	rpc   *clnio.Client // connects anew by itself
+	env   []string      // beside our own
 
 	mu sync.Mutex
 	d  *daemon
@@ -89,7 +90,7 @@ func (n *lightningd) start(ctx context.Context) error {
 	if n.alive() {
 		return fmt.Errorf("start %s: it runs", n.name)
 	}
-	d, err := launch(filepath.Join(n.dir, "out"), "lightningd", "--lightning-dir="+n.dir)
+	d, err := launchWith(n.env, filepath.Join(n.dir, "out"), "lightningd", "--lightning-dir="+n.dir)
 	if err != nil {
 		return err
 	}
@@ -157,6 +158,16 @@ func (n *lightningd) kill(ctx context.Context) error {
 		return fmt.Errorf("kill %s: %w", n.name, err)
 	}
 	return nil
+}
+
+// cut ends the node and all that it has started at once, so that nobody can react to anybody's end.
+func (n *lightningd) cut(ctx context.Context) error {
+	d := n.process()
+	if err := syscall.Kill(-d.cmd.Process.Pid, syscall.SIGKILL); err != nil {
+		return fmt.Errorf("cut %s: %w", n.name, err)
+	}
+	<-d.end
+	return d.gone(ctx)
 }
 
 // freeze stops the clock for the node and all that belongs to it: its connections stay, and nothing answers. Only kill

@@ -22,6 +22,11 @@ type daemon struct {
 
 // launch starts a program. What it prints is added to the file at out.
 func launch(out, program string, args ...string) (*daemon, error) {
+	return launchWith(nil, out, program, args...)
+}
+
+// launchWith adds to the environment.
+func launchWith(env []string, out, program string, args ...string) (*daemon, error) {
 	f, err := os.OpenFile(out, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("start %s: %w", program, err)
@@ -29,6 +34,7 @@ func launch(out, program string, args ...string) (*daemon, error) {
 	defer f.Close() // the program has a descriptor of its own
 	d := &daemon{cmd: exec.Command(program, args...), out: out, end: make(chan struct{})}
 	d.cmd.Stdout, d.cmd.Stderr = f, f
+	d.cmd.Env = append(os.Environ(), env...)
 	d.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if err := d.cmd.Start(); err != nil {
 		return nil, fmt.Errorf("start %s: %w", program, err)

@@ -3,6 +3,7 @@ package scenario
 import (
 	"context"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -34,8 +35,15 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-func binaries(t *testing.T) Binaries { t.Helper(); return built.once(t) }
+func binaries(t *testing.T) Binaries {
+	t.Helper()
+	if raceDetector() {
+		return built.once(t, "-race")
+	}
+	return built.once(t)
+}
 
+// crashBinaries are without the race detector: they are started hundreds of times.
 func crashBinaries(t *testing.T) Binaries {
 	t.Helper()
 	return builtForCrashes.once(t, "-tags=failpoints")
@@ -49,7 +57,7 @@ type build struct {
 	err  error
 }
 
-func (b *build) once(t *testing.T, more ...string) Binaries {
+func (b *build) once(t *testing.T, flags ...string) Binaries {
 	t.Helper()
 	b.made.Do(func() {
 		b.dir, b.err = os.MkdirTemp("", "mostro-bin")
@@ -58,11 +66,8 @@ func (b *build) once(t *testing.T, more ...string) Binaries {
 		}
 		b.bin = BinariesIn(b.dir)
 		for path, pkg := range map[string]string{b.bin.Mostro: "../../plugin", b.bin.Holdinvoice: "../holdinvoice", b.bin.Guard: "../holdinvoice"} {
-			args := append([]string{"build", "-o", path}, more...)
-			if raceDetector() {
-				args = append(args, "-race")
-			}
-			if out, err := exec.Command("go", append(args, pkg)...).CombinedOutput(); err != nil {
+			args := slices.Concat([]string{"build", "-o", path}, flags, []string{pkg})
+			if out, err := exec.Command("go", args...).CombinedOutput(); err != nil {
 				b.err = fmt.Errorf("build %s: %w\n%s", pkg, err, out)
 			}
 		}
@@ -86,8 +91,21 @@ func newWorld(t *testing.T) (*World, *Sim) {
 	return w, sim
 }
 
+// newWorldOf has other options.
+func newWorldOf(t *testing.T, options map[string]any) (*World, *Sim) {
+	t.Helper()
+	w, sim, _ := newWorldSet(t, options)
+	return w, sim
+}
+
 // newWorldWith has more relays beside the first, which it returns.
 func newWorldWith(t *testing.T, more ...string) (*World, *Sim, *relay.Server) {
+	t.Helper()
+	return newWorldSet(t, nil, more...)
+}
+
+// newWorldSet also sets options of the exchange.
+func newWorldSet(t *testing.T, options map[string]any, more ...string) (*World, *Sim, *relay.Server) {
 	t.Helper()
 	bin := binaries(t)
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
@@ -109,10 +127,12 @@ func newWorldWith(t *testing.T, more ...string) (*World, *Sim, *relay.Server) {
 		t.Fatal(err)
 	}
 	t.Cleanup(market.Close)
-	sim, err := NewSim(ctx, SimConfig{Dir: dir, Bin: bin, Log: log, Options: map[string]any{
+	all := map[string]any{
 		"mostro-relays": strings.Join(append(more, srv.URL), ","), "mostro-expiration-seconds": fmt.Sprint(WaitingSeconds),
 		"mostro-price-sources": market.Option(), "mostro-admins": AdminKey,
-	}})
+	}
+	maps.Copy(all, options)
+	sim, err := NewSim(ctx, SimConfig{Dir: dir, Bin: bin, Log: log, Options: all})
 	t.Cleanup(func() {
 		if sim != nil {
 			sim.Close()

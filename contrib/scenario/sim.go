@@ -41,16 +41,18 @@ type Sim struct {
 // SimConfig says what simulated node to run.
 type SimConfig struct {
 	Dir     string
+	Number  byte // of one of several nodes: each has keys of its own
 	Bin     Binaries
 	Options map[string]any // of the exchange's plugin
 	Env     []string       // of all plugins, beside our own
+	Grace   time.Duration  // that plugins have when the node is killed; 0: enough for them to see it
 	Log     io.Writer
 }
 
 // NewSim starts a simulated node.
 func NewSim(ctx context.Context, c SimConfig) (*Sim, error) {
 	s := &Sim{bin: c.Bin, opts: c.Options, env: c.Env, cfg: simln.Config{
-		Dir: c.Dir, Log: c.Log, NodeSecret: [32]byte{1: 42}, StopTimeout: 10 * time.Second,
+		Dir: c.Dir, Log: c.Log, NodeSecret: [32]byte{c.Number, 42}, StopTimeout: 10 * time.Second, KillGrace: c.Grace,
 		Plugins: []simln.Plugin{
 			{Path: c.Bin.Holdinvoice, Important: true, Env: c.Env},
 			{Path: c.Bin.Guard, Env: c.Env},

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/mostro-cln/mostro/contrib/trader"
@@ -13,13 +14,15 @@ import (
 	"github.com/mostro-cln/mostro/orders"
 )
 
-// World is an exchange at work: the relays' addresses, the node, and who trades there.
+// World is an exchange at work: the relays' addresses, the node, and who trades there. People can come and trade from
+// any goroutine once it has been started; Say is written to by one at a time.
 type World struct {
 	Node   Node
 	Relays []string
 	Mostro string // the exchange's public key, hex
 	Say    io.Writer
 
+	mu        sync.Mutex // guards all below, and Say
 	people    []*Person
 	officials []*trader.Trader
 	next      int
@@ -42,6 +45,7 @@ type Info struct {
 	Held   orders.Msats   `json:"held_msat"`
 	Outbox int            `json:"outbox"`
 	Orders map[string]int `json:"orders"`
+	Web    string         `json:"web"` // address of the web client
 }
 
 // AwaitOpen waits until the exchange takes orders.
@@ -53,6 +57,17 @@ func (w *World) AwaitOpen(ctx context.Context) (info Info, err error) {
 		return info.Open, nil
 	})
 	return info, err
+}
+
+// AwaitWeb waits until the exchange serves the web client, and returns its address.
+func (w *World) AwaitWeb(ctx context.Context) (url string, err error) {
+	err = until(ctx, "the web client is served", func() (bool, error) {
+		var info Info
+		err := w.Node.Call(ctx, "mostro-info", nil, &info)
+		url = info.Web
+		return url != "", err
+	})
+	return url, err
 }
 
 // Status asks the node for an order's status.
@@ -102,8 +117,9 @@ func until(ctx context.Context, what string, ask func() (bool, error)) error {
 // Person is a trader: a client that knows only relays, and a wallet.
 type Person struct {
 	*trader.Trader
-	Name   string
-	Wallet Wallet
+	Name       string
+	Wallet     Wallet
+	WalletName string // as the node knows it
 
 	w     *World
 	start orders.Msats
@@ -122,20 +138,27 @@ func (w *World) Person(ctx context.Context, name string, sats orders.Sats, way o
 	if err != nil {
 		return nil, fmt.Errorf("%s's client: %w", name, err)
 	}
+	w.mu.Lock()
 	w.next++
-	wallet, err := w.Node.Wallet(ctx, fmt.Sprintf("%s-%d", name, w.next), sats)
+	walletName := fmt.Sprintf("%s-%d", name, w.next)
+	wallet, err := w.Node.Wallet(ctx, walletName, sats)
+	w.mu.Unlock()
 	if err != nil {
 		t.Close()
 		return nil, fmt.Errorf("%s's wallet: %w", name, err)
 	}
-	p := &Person{Trader: t, Name: name, Wallet: wallet, w: w}
+	p := &Person{Trader: t, Name: name, Wallet: wallet, WalletName: walletName, w: w}
+	w.mu.Lock()
 	w.people = append(w.people, p)
+	w.mu.Unlock()
 	p.start, err = p.total(ctx)
 	return p, err
 }
 
 // Leave ends the clients that have been made so far.
 func (w *World) Leave() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	for _, p := range w.people {
 		p.Close()
 	}
@@ -168,6 +191,8 @@ func (p *Person) Gains(ctx context.Context, want orders.Msats) error {
 
 // say tells who did what, for a person who watches.
 func (w *World) say(who, format string, args ...any) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	fmt.Fprintf(w.Say, "  %-8s %s\n", who, fmt.Sprintf(format, args...))
 }
 

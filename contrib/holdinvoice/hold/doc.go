@@ -30,8 +30,8 @@
 //
 // # What stays, and how much
 //
-// An ended invoice leaves memory after an hour: its state SETTLED with the books' proof,
-// CANCELED, or LOST. Its record stays on disk for holdinvoice-keep-days (30), then a line of
+// An ended invoice leaves memory after an hour if it is CANCELED, or SETTLED with the books'
+// proof, and after a day if it is LOST. Its record stays on disk for holdinvoice-keep-days (30), then a line of
 // some 100 bytes says how it ended. Lookup, settle and cancel answer as before, with pruned
 // set where amounts of parts, label and times are gone; only 3001 says that there never was
 // such an invoice. holdinvoicelist leaves out what was pruned. A payment for what has left

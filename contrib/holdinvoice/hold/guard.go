@@ -29,6 +29,7 @@ type Guard struct {
 
 	jobs   jobs
 	alarm  chan struct{} // capacity one: something waits for the store
+	unsure chan struct{} // capacity one: something waits for the list of what is alive
 	driven bool          // Step is called, nothing runs by itself
 
 	mu      sync.Mutex
@@ -75,13 +76,14 @@ func newGuard(c GuardConfig) *Guard {
 	}
 	g := &Guard{
 		log: c.Log, out: c.Out, clock: c.Clock, version: c.Version, node: c.Node, open: c.Open,
-		jobs:  jobs{clock: c.Clock, log: c.Log},
-		alarm: make(chan struct{}, 1),
-		alive: map[Hash]State{},
+		jobs:   jobs{clock: c.Clock, log: c.Log},
+		alarm:  make(chan struct{}, 1),
+		unsure: make(chan struct{}, 1),
+		alive:  map[Hash]State{},
 	}
 	g.jobs.add("names", 0, nil, g.checkNames)
 	g.jobs.add("take over", never, g.alarm, g.takeOver)
-	g.jobs.add("waiting", tickTime, nil, g.watchWaiting)
+	g.jobs.add("waiting", tickTime, g.unsure, g.watchWaiting)
 	return g
 }
 
@@ -190,7 +192,21 @@ func (g *Guard) readAlive(ctx context.Context) error {
 			g.alive[h] = s
 		}
 	}
+	g.sort()
 	return nil
+}
+
+// sort lets the strangers go that waited for the list. The caller holds g.mu.
+func (g *Guard) sort() {
+	g.waiting = slices.DeleteFunc(g.waiting, func(o orphan) bool {
+		if _, alive := g.alive[o.hash]; alive {
+			g.log.Error("holder is dead: the guard holds its payment", "hash", o.hash)
+			wake(g.alarm)
+			return false
+		}
+		answer(g.out, o.ID, replyContinue)
+		return true
+	})
 }
 
 func (g *Guard) begin(ctx context.Context) {
@@ -225,28 +241,37 @@ func (g *Guard) checkNames(ctx context.Context, _ bool) time.Duration {
 func (g *Guard) hook(id, params json.RawMessage) { g.HTLC(id, params) }
 
 // HTLC takes a call of the hook, see Holder.HTLC. It lets strangers pass and keeps what the
-// dead holder left.
+// dead holder left; everything, as long as it does not know which is which.
 func (g *Guard) HTLC(id, params json.RawMessage) {
 	hash, ok := hookHash(params)
 	g.mu.Lock()
 	h := g.h
-	if _, alive := g.alive[hash]; h == nil && ok && alive {
-		g.log.Error("holder is dead: the guard holds its payment", "hash", hash)
+	_, alive := g.alive[hash]
+	keep := h == nil && ok && (alive || !g.listed)
+	if keep {
 		k, err := readCall(id, params)
 		g.waiting = append(g.waiting, orphan{hash, k, err})
-		select {
-		case g.alarm <- struct{}{}:
-		default: // it is at work
-		}
-		g.mu.Unlock()
-		return
 	}
 	g.mu.Unlock()
-	if h == nil {
+	switch {
+	case keep && alive:
+		g.log.Error("holder is dead: the guard holds its payment", "hash", hash)
+		wake(g.alarm)
+	case keep:
+		wake(g.unsure)
+	case h == nil:
 		answer(g.out, id, replyContinue)
-		return
+	default:
+		g.pass(h, id, params)
 	}
-	g.pass(h, id, params)
+}
+
+// wake fills a channel of capacity one, if it is not full already.
+func wake(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
 }
 
 // pass is the holder's hook.

@@ -155,6 +155,7 @@ func TestGuardHoldsADecidedSettleToTheLastBlock(t *testing.T) {
 func TestGuardForgetsWhatIsOver(t *testing.T) {
 	n := newFakeNode(t)
 	g := newGuard(GuardConfig{Log: newLog(n), Out: n})
+	g.listed = true
 	pre := Preimage{1}
 	for _, s := range []State{Open, Accepted, Canceling, Canceled} {
 		g.note(Topic, marshaled(map[string]any{Topic: StateNote{Hash: pre.Hash(), State: s}}))
@@ -184,5 +185,33 @@ func TestReadNoteTakesEveryShape(t *testing.T) {
 		if got, ok := readNote(json.RawMessage(in)); ok {
 			t.Errorf("%s: got %+v", in, got)
 		}
+	}
+}
+
+// A guard that could not ask yet does not know whose payment it is asked for; the holder may
+// have died at this very moment.
+func TestGuardHoldsEverythingUntilItKnowsWhatIsAlive(t *testing.T) {
+	ctx, n := t.Context(), newFakeNode(t)
+	ours, stranger := Preimage{1}, Preimage{2}
+	n.store[datastoreRoot+"/"+ours.Hash().String()] = string(Accepted)
+	n.broken["listdatastore"] = clnio.Errorf(-5, "not yet")
+	clock := &handClock{}
+	g := NewGuard(ctx, GuardConfig{Log: silent, Node: n, Out: n, Clock: clock, Open: func() (*Store, error) {
+		return nil, os.ErrPermission
+	}})
+	a, b := n.pay(ours, 1000, 1000, 60), n.pay(stranger, 1000, 1000, 60)
+	for _, h := range []*fakeHTLC{a, b} {
+		m := n.ask(h)
+		g.HTLC(m.ID, m.Params)
+	}
+	g.Step(ctx)
+	if a.Result != "" || b.Result != "" {
+		t.Fatalf("before it knows: ours %q, the stranger's %q", a.Result, b.Result)
+	}
+	delete(n.broken, "listdatastore")
+	clock.pass(tickTime)
+	g.Step(ctx)
+	if a.Result != "" || b.Result != "continue" {
+		t.Errorf("when it knows: ours %q, the stranger's %q", a.Result, b.Result)
 	}
 }

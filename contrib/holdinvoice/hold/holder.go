@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/mostro-cln/mostro/orders/failpoint"
 	"github.com/mostro-cln/mostro/plugin/clnio"
 )
 
@@ -55,12 +56,13 @@ type Holder struct {
 	clock   Clock
 	seal    *seal
 	limits  Limits
-	keepFor time.Duration // how long the record of an ended invoice stays; negative: for ever
-	begun   time.Time     // by the wall clock
-	since   time.Duration // the same by Elapsed
-	quiet   bool          // no notifications: the guard has no topic of its own
-	late    bool          // loaded into a running node: whatever was held before is gone
-	about   string        // our version
+	keepFor time.Duration                           // how long the record of an ended invoice stays; negative: for ever
+	begun   time.Time                               // by the wall clock
+	since   time.Duration                           // the same by Elapsed
+	quiet   bool                                    // no notifications: the guard has no topic of its own
+	late    bool                                    // loaded into a running node: whatever was held before is gone
+	about   string                                  // our version
+	decide  func(Invoice, offer, situation) verdict // decide; tests put mistakes in its place
 
 	jobs  jobs
 	begin func() // makes the jobs, once
@@ -83,7 +85,8 @@ type Holder struct {
 
 // contract is one invoice with the calls that wait on it.
 type contract struct {
-	hash Hash
+	hash  Hash
+	label string
 
 	mu      sync.Mutex // held over judgement, disk and answer: one thing at a time per hash
 	inv     Invoice    // as stored
@@ -112,6 +115,7 @@ func newHolder(c Config) *Holder {
 	h := &Holder{
 		log: c.Log, node: c.Node, out: c.Out, vault: c.Vault, clock: c.Clock, limits: c.Limits,
 		late: c.Late, about: c.Version, keepFor: c.Keep,
+		decide:    decide,
 		seal:      &seal{node: c.Node, clock: c.Clock},
 		begun:     c.Clock.Now(),
 		since:     c.Clock.Elapsed(),
@@ -162,7 +166,7 @@ func (h *Holder) add(c *contract) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.contracts[c.hash] = c
-	h.labels[c.inv.Label] = c
+	h.labels[c.label] = c
 	h.order = append(h.order, c)
 }
 
@@ -172,7 +176,7 @@ func (h *Holder) remove(list ...*contract) {
 	defer h.mu.Unlock()
 	for _, c := range list {
 		delete(h.contracts, c.hash)
-		delete(h.labels, c.inv.Label)
+		delete(h.labels, c.label)
 	}
 	h.order = slices.DeleteFunc(h.order, func(c *contract) bool { return h.contracts[c.hash] != c })
 }
@@ -185,7 +189,7 @@ func (h *Holder) named(label string) *contract {
 }
 
 func newContract(inv Invoice) *contract {
-	return &contract{hash: inv.Hash, inv: inv, calls: map[Key][]call{}, live: map[Key]bool{}, paid: map[Key]bool{}}
+	return &contract{hash: inv.Hash, label: inv.Label, inv: inv, calls: map[Key][]call{}, live: map[Key]bool{}, paid: map[Key]bool{}}
 }
 
 // knows returns the contract that a hook call is for, or nil. It waits for nobody.
@@ -227,12 +231,14 @@ func (h *Holder) save(c *contract, next Invoice) error {
 	if next.State.Final() && next.EndedAt == 0 {
 		next.EndedAt = h.clock.Now().Unix()
 	}
+	failpoint.Hit("before", "commit", string(next.State))
 	stored, err := h.vault.Put(next)
 	if err != nil {
 		c.doubt = true
 		h.log.Error("invoice cannot be stored", "hash", c.hash, "state", next.State, "err", err)
 		return err
 	}
+	failpoint.Hit("after", "commit", string(next.State))
 	c.inv = stored
 	if stored.FirstAt != first {
 		c.partsAt = h.clock.Elapsed()

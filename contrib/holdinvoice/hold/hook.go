@@ -112,7 +112,7 @@ func (h *Holder) judge(c *contract, k call) {
 	if !h.chain.synced() {
 		h.askNow()
 	}
-	v := decide(c.inv, k.Offer, h.situation(c))
+	v := h.decide(c.inv, k.Offer, h.situation(c))
 	if v.Next != nil {
 		if err := h.save(c, *v.Next); err != nil {
 			return

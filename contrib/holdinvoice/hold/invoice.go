@@ -249,6 +249,7 @@ func (h *Holder) abandon(hash Hash) {
 	if c := h.find(hash); c != nil {
 		h.remove(c)
 	}
+	h.told.set(hash, Canceled) // if an earlier attempt came that far
 }
 
 func rowLabel(inv *Invoice) string { return rowPrefix + inv.Label }

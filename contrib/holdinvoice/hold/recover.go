@@ -109,6 +109,11 @@ func (h *Holder) dropOne(ctx context.Context, c *contract) error {
 	if err := h.deleteRow(ctx, &c.inv); err != nil {
 		return fmt.Errorf("remove the node's row: %w", err)
 	}
+	// In this order: what the datastore calls alive and the store does not know would look
+	// like a loss.
+	if err := h.mirrorNow(ctx, c.hash, Canceled); err != nil {
+		return fmt.Errorf("tell the guard: %w", err)
+	}
 	if err := h.vault.Drop(c.hash); err != nil {
 		return err
 	}
@@ -147,6 +152,11 @@ func (h *Holder) compare(hash Hash, state State) error {
 	}
 	if ended != nil {
 		h.told.set(hash, ended.State)
+		return nil
+	}
+	h.reserving.Lock() // what is made just now is not lost
+	defer h.reserving.Unlock()
+	if h.find(hash) != nil {
 		return nil
 	}
 	h.log.Error("store does not know an invoice that was alive", "hash", hash, "state", state)

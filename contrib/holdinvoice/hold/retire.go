@@ -11,6 +11,9 @@ const (
 	// retireAge is how long an ended invoice stays in memory: until everyone who may still
 	// ask the hook for it, and the guard, has heard of its end.
 	retireAge = time.Hour
+	// lostAge is the same for what was lost: should a part of it turn up again, the decision is
+	// carried out.
+	lostAge = 24 * time.Hour
 	// retirePause is how often we look for what can go.
 	retirePause = time.Minute
 	// retireAtOnce bounds one transaction.
@@ -50,11 +53,12 @@ func (h *Holder) retire(context.Context, bool) time.Duration {
 
 // retirable returns some contracts of which nothing can follow any more.
 func (h *Holder) retirable(now time.Time) []*contract {
-	young := now.Add(-retireAge).Unix()
+	young, youngLost := now.Add(-retireAge).Unix(), now.Add(-lostAge).Unix()
 	blind := h.moved.unavailable()
 	list := h.all(func(inv *Invoice) bool {
 		proved := !outstanding(inv) || inv.State == Settled && blind
-		return inv.State.Final() && proved && inv.EndedAt <= young
+		old := inv.EndedAt <= young && (inv.State != Lost || inv.EndedAt <= youngLost)
+		return inv.State.Final() && proved && old
 	})
 	chosen := list[:0]
 	for _, c := range list {

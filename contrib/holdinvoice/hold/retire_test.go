@@ -316,3 +316,23 @@ func unpack(t *testing.T, from, to string) {
 		t.Fatal(err)
 	}
 }
+
+func TestLostInvoiceStaysInMemoryForADay(t *testing.T) {
+	l, clock := driven(t)
+	h := l.mustMake(Preimage{1}, "a", 4000)
+	l.end()
+	h.State = "SENT_REMOVE_ACK_REVOCATION"
+	l.start(false)
+	l.passAll(clock, 2*time.Minute)
+	if s := l.state(Preimage{1}); s != Lost {
+		t.Fatalf("got %s", s)
+	}
+	l.passAll(clock, 23*time.Hour)
+	if l.h.alive() != 1 {
+		t.Error("forgotten within a day")
+	}
+	l.passAll(clock, 2*time.Hour)
+	if v, err := l.command("holdinvoicelookup", Preimage{1}); l.h.alive() != 0 || err != nil || v.State != Lost {
+		t.Errorf("%d in memory; %+v %v", l.h.alive(), v, err)
+	}
+}

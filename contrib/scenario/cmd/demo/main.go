@@ -62,9 +62,11 @@ func run(ctx context.Context, bin string, keep bool) (err error) {
 	defer srv.Close()
 	fmt.Println("A relay listens at", srv.URL)
 	d := demo{dir: dir, bin: bin, relay: srv.URL}
-	if d.sim, err = scenario.NewSim(ctx, scenario.SimConfig{
-		Dir: dir, Bin: scenario.BinariesIn(bin), Log: log, Options: map[string]any{"mostro-relays": srv.URL},
-	}); err != nil {
+	options := map[string]any{"mostro-relays": srv.URL}
+	if keep {
+		options["mostro-web-listen"] = "127.0.0.1:0"
+	}
+	if d.sim, err = scenario.NewSim(ctx, scenario.SimConfig{Dir: dir, Bin: scenario.BinariesIn(bin), Log: log, Options: options}); err != nil {
 		return err
 	}
 	defer d.sim.Close()
@@ -176,39 +178,5 @@ func table(before, after balances) error {
 		return fmt.Errorf("the sums are off: the exchange earned %d msat of a fee of %d less %d for routing", earned, fee, routing)
 	}
 	fmt.Printf("\nThe seller paid %d sat and a fee of %d sat, the buyer got %d sat, and no msat was lost.\n", scenario.Amount, fee/1000, scenario.Amount)
-	return nil
-}
-
-// keep leaves the exchange open for the reader's own orders until the process is ended.
-func (d *demo) keep(ctx context.Context) error {
-	for _, name := range []string{"alice", "bob"} {
-		if _, err := d.sim.Wallet(ctx, name, 1_000_000); err != nil {
-			return err
-		}
-	}
-	cli := fmt.Sprintf("%s/simln-cli --rpc-file %s", d.bin, d.sim.RPCPath())
-	client := func(name string) string {
-		return fmt.Sprintf("%s/trader -relay %s -mostro %s -home %s/%s", d.bin, d.relay, d.world.Mostro, d.dir, name)
-	}
-	fmt.Printf(`
-Everything goes on running until you press Ctrl-C. In another terminal, sell 20000 sat as Alice to Bob:
-
-  alice="%s"
-  bob="%s"
-  node="%s"
-  $alice init && $bob init
-  $alice sell 20000 20 EUR SEPA          # prints the order's id
-  $bob list
-  $bob take ID
-  $node sim-wallet-invoice bob 20000000 payout       # prints Bob's bolt11
-  $bob invoice ID BOLT11
-  $alice watch ID                        # prints the hold invoice
-  $node sim-wallet-pay alice HOLDINVOICE
-  $bob fiat-sent ID
-  $alice release ID
-  $node sim-wallets                      # who has what
-  $node mostro-info                      # what the operator sees
-`, client("alice"), client("bob"), cli)
-	<-ctx.Done()
 	return nil
 }

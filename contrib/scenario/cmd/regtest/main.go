@@ -13,6 +13,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -48,6 +49,7 @@ const (
 // tour is one run over all stories.
 type tour struct {
 	bin     scenario.Binaries
+	crash   scenario.Binaries // with failpoints
 	pick    *regexp.Regexp
 	verbose bool
 	kills   bool
@@ -72,6 +74,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	flags := flag.NewFlagSet("regtest", flag.ContinueOnError)
 	flags.SetOutput(stderr)
 	bin := flags.String("bin", "bin", "directory with mostro, holdinvoice and holdinvoice-guard")
+	crash := flags.String("crash", "bin/crash", "directory with the same, built with the tag failpoints")
 	pick := flags.String("run", "", "tell only stories whose name fits this regular expression")
 	rust := flags.String("rust-hold", os.Getenv("RUST_HOLD"), "path of daywalker90's holdinvoice; by default RUST_HOLD or `holdinvoice` from PATH")
 	kills := flags.Bool("kills", false, "kill every program at every step of a trade, not only at the dangerous ones")
@@ -89,7 +92,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		fmt.Fprintf(stdout, "regtest: skipped, since PATH has no %s.\n", strings.Join(missing, ", "))
 		return 0
 	}
-	t := &tour{bin: scenario.BinariesIn(*bin), pick: re, verbose: *verbose, kills: *kills, keep: *keep, out: stdout}
+	t := &tour{bin: scenario.BinariesIn(*bin), crash: scenario.BinariesIn(*crash), pick: re, verbose: *verbose, kills: *kills, keep: *keep, out: stdout}
 	if err := t.all(ctx, *rust); err != nil {
 		fmt.Fprintln(stderr, "regtest:", err)
 		return 1
@@ -116,15 +119,25 @@ func (t *tour) all(ctx context.Context, rust string) (err error) {
 	defer market.Close()
 	t.prices = market.Option()
 
-	err = t.network(ctx, "ours", "", func(r *scenario.Real) []scenario.Story {
+	err = t.network(ctx, t.config("ours"), func(r *scenario.Real) []scenario.Story {
 		list := slices.Concat(scenario.Stories, scenario.Disputes, scenario.Operator, scenario.RealStories(r))
 		if t.kills {
 			list = append(list, scenario.Kills()...)
 		}
 		return list
 	})
+	points, perr := scenario.NewFailpoints(filepath.Join(t.dir, "points"))
+	if perr != nil {
+		return errors.Join(err, perr)
+	}
+	crash := t.config("crash")
+	crash.Bin, crash.Env = t.crash, points.Env()
+	maps.Copy(crash.Options, scenario.RealCrashOptions())
+	err = errors.Join(err, t.network(ctx, crash, func(*scenario.Real) []scenario.Story { return scenario.RealCrashes(points) }))
 	if path := t.findRust(rust); path != "" {
-		err = errors.Join(err, t.network(ctx, "rust", path, scenario.RustStories))
+		rust := t.config("rust")
+		rust.RustHold = path
+		err = errors.Join(err, t.network(ctx, rust, scenario.RustStories))
 	} else {
 		fmt.Fprintln(t.out, "The stories with the Rust hold plugin are skipped: it is not in PATH.")
 	}
@@ -159,18 +172,23 @@ func (t *tour) findRust(given string) string {
 	return path
 }
 
+// config is that of a network with our plugins.
+func (t *tour) config(name string) scenario.RealConfig {
+	options := scenario.RealOptions()
+	options["mostro-relays"] = t.relay
+	options["mostro-price-sources"] = t.prices
+	return scenario.RealConfig{Dir: filepath.Join(t.dir, name), Bin: t.bin, Options: options}
+}
+
 // network starts a network, tells its stories there, and adds up.
-func (t *tour) network(ctx context.Context, name, rust string, stories func(*scenario.Real) []scenario.Story) error {
+func (t *tour) network(ctx context.Context, c scenario.RealConfig, stories func(*scenario.Real) []scenario.Story) error {
 	chosen := t.choose(stories(nil))
 	if len(chosen) == 0 {
 		return nil
 	}
 	start, cancel := context.WithTimeout(ctx, startLimit)
 	defer cancel()
-	options := scenario.RealOptions()
-	options["mostro-relays"] = t.relay
-	options["mostro-price-sources"] = t.prices
-	r, err := scenario.NewReal(start, scenario.RealConfig{Dir: filepath.Join(t.dir, name), Bin: t.bin, Options: options, RustHold: rust})
+	r, err := scenario.NewReal(start, c)
 	if err != nil {
 		return err
 	}
@@ -186,7 +204,7 @@ func (t *tour) network(ctx context.Context, name, rust string, stories func(*sce
 	for _, s := range t.choose(stories(r)) {
 		t.tell(ctx, s, w, r)
 	}
-	return t.add(ctx, name, r)
+	return t.add(ctx, filepath.Base(c.Dir), r)
 }
 
 func (t *tour) choose(all []scenario.Story) (chosen []scenario.Story) {
@@ -225,6 +243,9 @@ func (t *tour) showLog(r *scenario.Real) {
 	}
 }
 
+// titles stand above the sums of the networks.
+var titles = map[string]string{"crash": "With the crashes:\n", "rust": "With the Rust hold plugin:\n"}
+
 // add checks the money of a whole network.
 func (t *tour) add(ctx context.Context, name string, r *scenario.Real) error {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
@@ -233,11 +254,7 @@ func (t *tour) add(ctx context.Context, name string, r *scenario.Real) error {
 	if err != nil {
 		return fmt.Errorf("add up: %w", err)
 	}
-	if rows := s.String(); name == "rust" {
-		t.sums = append(t.sums, "With the Rust hold plugin:\n"+rows)
-	} else {
-		t.sums = append(t.sums, rows)
-	}
+	t.sums = append(t.sums, titles[name]+s.String())
 	if err := s.Check(); err != nil {
 		return fmt.Errorf("the sums do not add up: %w", err)
 	}
