@@ -30,14 +30,16 @@ func TestRandomTrades(t *testing.T) {
 	case count == 0:
 		count = 60
 	}
+	ends, disputes := map[Status]int{}, map[string]int{}
 	for seed := first; seed < first+count; seed++ {
 		if *seedCount == 0 && seed > first+10 && time.Now().After(until) {
 			break
 		}
-		if !t.Run(fmt.Sprintf("seed %d", seed), func(t *testing.T) { newStorm(t, seed).run(*stepCount) }) {
+		if !t.Run(fmt.Sprintf("seed %d", seed), func(t *testing.T) { newStorm(t, seed).run(*stepCount, ends, disputes) }) {
 			t.Fatalf("run it again: go test ./orders -run TestRandomTrades -seed %d -steps %d", seed, *stepCount)
 		}
 	}
+	t.Logf("orders ended: %v; of them disputed, and by whose verdict: %v", ends, disputes)
 }
 
 // storm is one run. Everything in it follows from its seed.
@@ -107,7 +109,7 @@ func (s *storm) wrong(format string, args ...any) {
 	s.t.Fatalf("%s\n\nwhat happened last:\n%s", fmt.Sprintf(format, args...), strings.Join(s.story[from:], "\n"))
 }
 
-func (s *storm) run(steps int) {
+func (s *storm) run(steps int, ends map[Status]int, disputes map[string]int) {
 	for i := range steps {
 		s.step()
 		if s.crashed {
@@ -119,6 +121,17 @@ func (s *storm) run(steps int) {
 	s.drain()
 	s.checkAll(true)
 	s.checkSums()
+	for _, id := range s.ids {
+		o := s.order(id)
+		ends[o.Status]++
+		switch d := o.Dispute; {
+		case d == nil:
+		case d.Verdict == nil:
+			disputes["none"]++
+		default:
+			disputes[string(d.Verdict.By.Role)]++
+		}
+	}
 }
 
 // step is one thing that happens.
