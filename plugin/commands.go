@@ -133,7 +133,8 @@ func readMethods() []*method {
 		},
 		{
 			name: "mostro-audit", nature: reads, about: "Show what solvers, admins and operators did, newest first",
-			more: "Rows are never changed. What was refused stands there too.",
+			more: "Rows are never changed. What was refused stands there too. Acts are admin-take-dispute, admin-settle, admin-cancel, admin-add-solver, " +
+				"remove-solver, ban-user, unban-user, set-fee, set-limits, pause, resume, reconcile and backup.",
 			params: []param{
 				limitOpt, {"before", true, countParam, "`next_before` of the page before"}, {"order_id", true, orderParam, "about that order only"},
 				{"key", true, keyParam, "about that user or solver, or by him"}, {"what", true, lineParam(40), "only such acts, for example admin-settle"},
