@@ -83,6 +83,9 @@ func (t *tx) checkOrder(o *Order, bad badFunc) {
 	if o.Status.Final() != has(endedBucket, timeKey(o.UpdatedAt, o.ID[:])) {
 		bad("order %s: %s and the index of ended orders disagree", o.ID, o.Status)
 	}
+	if f := o.Tariff; f != nil && o.Amount != 0 && o.Fees != NewFees(o.Amount, f.Rate, f.Payer) {
+		bad("order %s: fees %+v on %s, not those of %+v", o.ID, o.Fees, o.Amount, *f)
+	}
 	t.checkDispute(o, bad)
 	t.checkHistory(o, bad)
 	t.checkMoney(o, bad)

@@ -85,7 +85,7 @@ func (t *tx) releaseToPayout(o *Order) (seconds int64, ok bool) {
 			paid = h.At
 		}
 	}
-	return paid - released, released != 0 && paid != 0
+	return max(paid-released, 0), released != 0 && paid != 0 // a clock may be put back
 }
 
 func (t *tx) disputesOpened(p Period) (n int) {
