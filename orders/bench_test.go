@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -136,6 +137,7 @@ func fill(b *testing.B, path string, n int, each func(t *tx, s Seed, i int)) {
 	}
 }
 
+// finished writes what a trade leaves behind, with texts as long as they are in life.
 func finished(t *tx, s Seed, open bool) {
 	pre := Preimage(s.Derive("pre"))
 	o := &Order{
@@ -143,20 +145,26 @@ func finished(t *tx, s Seed, open bool) {
 		Maker: Party{Trade: s.Derive("m"), Identity: s.Derive("mi"), Way: Direct},
 		Taker: Party{Trade: s.Derive("t"), Identity: s.Derive("ti"), Way: Direct},
 		Fiat:  Fiat{Code: "EUR", Amount: 10}, PaymentMethod: "SEPA", Hold: pre.Hash(),
-		Payout:    Payout{Invoice: "lnbc" + Hash(s.Derive("inv")).String(), Hash: s.Derive("ph")},
-		CreatedAt: startTime, ExpiresAt: startTime + 86400,
+		Payout:    Payout{Invoice: "lnbc" + strings.Repeat(Hash(s.Derive("inv")).String(), 5), Hash: s.Derive("ph")},
+		CreatedAt: startTime + int64(binary.BigEndian.Uint64(s[:])), ExpiresAt: startTime + 86400,
 	}
 	hold := HoldSettled
 	if open {
 		o.Status, hold = Active, HoldAccepted
 	}
 	t.putOrder(o)
-	t.putHold(&Hold{Hash: pre.Hash(), Order: o.ID, Preimage: pre, Amount: 10_060_000, Held: 10_060_000, State: hold})
-	for range 6 {
-		t.addHistory(o.ID, Transition{At: startTime, From: Pending, To: Active, On: OnFiatSent, Input: pre.Hash().String()})
+	t.putHold(&Hold{
+		Hash: pre.Hash(), Order: o.ID, Preimage: pre, Amount: 10_060_000, Held: 10_060_000, State: hold,
+		Bolt11: "lnbc" + strings.Repeat(Hash(s.Derive("hold")).String(), 6),
+	})
+	for range 8 {
+		t.addHistory(o.ID, Transition{At: startTime, From: WaitingPayment, To: WaitingBuyerInvoice, On: OnHoldAccepted, Input: pre.Hash().String()})
 	}
-	for range 4 {
-		t.addEntry(o.ID, Entry{At: startTime, What: Paid, Msats: 10_000_000, Hash: pre.Hash()})
+	for range 5 {
+		t.addEntry(o.ID, Entry{At: startTime, What: Settled, Msats: 10_000_000, Hash: pre.Hash()})
+	}
+	for _, k := range []PubKey{o.Maker.Identity, o.Taker.Identity} {
+		t.putUser(&User{Identity: k, LastIndex: 1, CreatedAt: startTime, Reviews: 1, Sum: 5, Last: 5, Min: 5, Max: 5})
 	}
 }
 

@@ -17,13 +17,13 @@ func (d *dispatcher) carryOut(ctx context.Context, r *Row, more bool) (gone bool
 	case *Letter:
 		return d.letter(ctx, r, e)
 	case *Announcement:
-		if !more { // a newer one of the same order makes this one void
+		if !more && d.p.Now().Unix() < e.Expiration { // a newer one of the same order makes this one void, and so does its end
 			if err := d.p.Courier.Announce(ctx, *e); err != nil {
 				return false, 0, fmt.Errorf("announce: %w", err)
 			}
 		}
 	case *RatingNote:
-		if !more {
+		if !more && d.p.Now().Sub(time.Unix(e.Stamp, 0)) < maxLetterAge {
 			if err := d.p.Courier.Rate(ctx, *e); err != nil {
 				return false, 0, fmt.Errorf("publish a rating: %w", err)
 			}
@@ -56,7 +56,7 @@ func (e *Engine) owes(row uint64) (ok bool, err error) {
 	return ok, err
 }
 
-// maxLetterAge is how long a message is tried; its NIP-40 expiration is no later.
+// maxLetterAge is how long a message, or a rating, is tried; a message's NIP-40 expiration is no later.
 const maxLetterAge = 30 * 24 * time.Hour
 
 func (d *dispatcher) letter(ctx context.Context, r *Row, l *Letter) (bool, time.Duration, error) {

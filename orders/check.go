@@ -1,6 +1,7 @@
 package orders
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -22,6 +23,7 @@ func (s *Store) Check() error {
 				err = f.err
 			}
 		}()
+		live := t.liveOrders()
 		t.each(ordersBucket, nil, func(k, v []byte) bool {
 			o := &Order{}
 			if err := json.Unmarshal(v, o); err != nil || o.ID != OrderID(k) {
@@ -29,14 +31,16 @@ func (s *Store) Check() error {
 				return true
 			}
 			t.checkOrder(o, bad)
+			if o.Status.Final() && !live[o.ID] {
+				t.checkNothingLocked(o, bad)
+			}
 			return true
 		})
-		if n := t.b.Bucket(timelineBucket); n.Sequence() != uint64(t.b.Bucket(ordersBucket).Stats().KeyN) {
-			bad("%d orders are counted, there are %d", n.Sequence(), t.b.Bucket(ordersBucket).Stats().KeyN)
-		}
 		t.checkIndexes(bad)
 		t.checkHolds(bad)
-		t.rows()
+		t.checkRows(bad)
+		t.checkOwed(bad)
+		t.checkAudit(bad)
 		return nil
 	})
 	return errors.Join(append(errs, err)...)
@@ -72,7 +76,21 @@ func (t *tx) checkOrder(o *Order, bad badFunc) {
 	if o.takerOwes() != (o.Taker.Here() && has(dutiesBucket, join(o.Taker.Identity[:], o.ID[:]))) {
 		bad("order %s: the index of duties is wrong", o.ID)
 	}
+	if !o.Hold.IsZero() && !has(holdsBucket, o.Hold[:]) {
+		bad("order %s: its hold %s does not exist", o.ID, o.Hold)
+	}
+	if !has(timelineBucket, timeKey(o.CreatedAt, o.ID[:])) {
+		bad("order %s: not in the timeline", o.ID)
+	}
+	for _, p := range []*Payout{&o.Payout, &o.MakerPayout} {
+		if !p.Hash.IsZero() && !has(invoicesBucket, p.Hash[:]) {
+			bad("order %s: its payout invoice is not in the index", o.ID)
+		}
+	}
 	for _, p := range []*Party{&o.Maker, &o.Taker} {
+		if p.Here() && !p.Private() && !has(usersBucket, p.Identity[:]) {
+			bad("order %s: one of its parties is not known", o.ID)
+		}
 		if p.Here() && !has(partiesBucket, join(p.Identity[:], timeKey(o.CreatedAt, o.ID[:]))) {
 			bad("order %s: not in the index of its parties", o.ID)
 		}
@@ -128,14 +146,19 @@ func (t *tx) checkHistory(o *Order, bad badFunc) {
 	}
 }
 
-// checkMoney: settled only after a release, paid only what was settled, at most once, and the sum is right.
-func (t *tx) checkMoney(o *Order, bad badFunc) {
-	sum := make(map[EntryKind]Msats)
-	count := make(map[EntryKind]int)
-	for _, e := range list[Entry](t, ledgerBucket, o.ID[:]) {
+// sums adds up an order's ledger by kind.
+func (t *tx) sums(id OrderID) (sum map[EntryKind]Msats, count map[EntryKind]int) {
+	sum, count = make(map[EntryKind]Msats), make(map[EntryKind]int)
+	for _, e := range list[Entry](t, ledgerBucket, id[:]) {
 		sum[e.What] = addMsats(sum[e.What], e.Msats)
 		count[e.What]++
 	}
+	return sum, count
+}
+
+// checkMoney: settled only after a release, paid only what was settled, at most once, and the sum is right.
+func (t *tx) checkMoney(o *Order, bad badFunc) {
+	sum, count := t.sums(o.ID)
 	settledStatus := o.Status == SettledHoldInvoice || o.Status == Success
 	settled, ours := sum[Settled]-sum[Owed], count[Settled]-count[Owed] // without what the node settled by itself
 	switch {
@@ -151,6 +174,29 @@ func (t *tx) checkMoney(o *Order, bad badFunc) {
 		bad("order %s: locked %d, settled %d, refunded %d msat", o.ID, sum[Locked], sum[Settled], sum[Refunded])
 	case sum[Paid] > settled:
 		bad("order %s: paid %d of %d msat settled", o.ID, sum[Paid], settled)
+	}
+}
+
+// liveOrders are those with a hold that has not ended.
+func (t *tx) liveOrders() map[OrderID]bool {
+	live := map[OrderID]bool{}
+	t.each(liveBucket, nil, func(k, _ []byte) bool {
+		if h, ok := t.hold(Hash(k)); ok {
+			live[h.Order] = true
+		}
+		return true
+	})
+	return live
+}
+
+// checkNothingLocked: where all holds have ended, what was locked went one way or the other, and a payout names its price.
+func (t *tx) checkNothingLocked(o *Order, bad badFunc) {
+	sum, count := t.sums(o.ID)
+	if sum[Locked] != sum[Settled]+sum[Refunded] {
+		bad("order %s: ended with %d msat locked, %d settled, %d refunded", o.ID, sum[Locked], sum[Settled], sum[Refunded])
+	}
+	if count[Paid] != count[Routed] {
+		bad("order %s: %d payouts, and the price of %d", o.ID, count[Paid], count[Routed])
 	}
 }
 
@@ -227,7 +273,10 @@ func (t *tx) checkHolds(bad badFunc) {
 			bad("hold %s has no order", h.Hash)
 			return true
 		}
-		if h.State == HoldSettled && t.owedToSeller(h) {
+		if h.Held > 0 && !t.booked(h, Locked) {
+			bad("hold %s: holds %d msat, and the ledger does not say so", h.Hash, h.Held)
+		}
+		if h.State == HoldSettled && t.booked(h, Owed) { // the node settled it by itself
 			return true
 		}
 		current := o.Hold == h.Hash
@@ -243,7 +292,26 @@ func (t *tx) checkHolds(bad badFunc) {
 	})
 }
 
-// owedToSeller: the node settled that hold by itself, and the ledger says so.
-func (t *tx) owedToSeller(h *Hold) bool {
-	return slices.ContainsFunc(list[Entry](t, ledgerBucket, h.Order[:]), func(e Entry) bool { return e.What == Owed && e.Hash == h.Hash })
+// booked reports whether the ledger of the hold's order has such a row about the hold.
+func (t *tx) booked(h *Hold, what EntryKind) bool {
+	return slices.ContainsFunc(list[Entry](t, ledgerBucket, h.Order[:]), func(e Entry) bool { return e.What == what && e.Hash == h.Hash })
+}
+
+// checkAudit: the audit has every number that was given, and each row reads.
+func (t *tx) checkAudit(bad badFunc) {
+	next := uint64(1)
+	t.each(auditBucket, nil, func(k, v []byte) bool {
+		if !bytes.Equal(k, number(next)) {
+			bad("audit: after row %d comes %x", next-1, k)
+			return false
+		}
+		next++
+		if err := json.Unmarshal(v, &Record{}); err != nil {
+			bad("audit row %d: %w", next-1, err)
+		}
+		return true
+	})
+	if given := t.b.Bucket(auditBucket).Sequence(); given != next-1 {
+		bad("audit: %d rows were written, the last one is %d", given, next-1)
+	}
 }

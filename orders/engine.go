@@ -46,6 +46,7 @@ type Engine struct {
 
 	doubt   bool                  // the store does not say what was written last; the writer's own
 	trouble atomic.Pointer[error] // why the last commit failed
+	pruneAt atomic.Int64          // when to look for old orders, unix seconds
 }
 
 // job is one piece of work for the writer. Its function may run twice, so it only computes and writes to the tx.

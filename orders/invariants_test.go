@@ -157,11 +157,14 @@ func TestI07_NothingStandsBetweenASettleAndThePayout(t *testing.T) {
 	tr.takeRange(20)
 	tr.toward(FiatSent)
 	w.deaf = true
+	var maker *User
 	must(t, w.store.update(func(x *tx) error { // the maker is forgotten
+		maker, _ = x.user(tr.maker.identity)
 		x.drop(usersBucket, tr.maker.identity[:])
 		return nil
 	}))
 	tr.seller.must(tr.id, Release{Next: &NextKey{Trade: tr.taker.trade, Index: 3}}) // a key that cannot be
+	must(t, w.store.update(func(x *tx) error { x.putUser(maker); return nil }))
 	w.want(tr.id, Success)
 	if rest := restOf(t, w, tr.id); rest != nil {
 		t.Errorf("a rest under the taker's key: %+v", rest)

@@ -17,18 +17,22 @@ func (k *knownKeys) note(o *Order) {
 	if k.keys == nil {
 		k.keys, k.orders = make(map[PubKey]int), make(map[OrderID][]PubKey)
 	}
-	for _, key := range k.orders[o.ID] {
-		if k.keys[key]--; k.keys[key] == 0 {
-			delete(k.keys, key)
-		}
-	}
-	delete(k.orders, o.ID)
+	k.drop(o.ID)
 	for _, p := range []*Party{&o.Maker, &o.Taker} {
 		if p.Here() && (!o.Status.Final() || o.Status == Success && !p.Rated) {
 			k.keys[p.Trade]++
 			k.orders[o.ID] = append(k.orders[o.ID], p.Trade)
 		}
 	}
+}
+
+func (k *knownKeys) drop(id OrderID) {
+	for _, key := range k.orders[id] {
+		if k.keys[key]--; k.keys[key] == 0 {
+			delete(k.keys, key)
+		}
+	}
+	delete(k.orders, id)
 }
 
 func (k *knownKeys) setSolvers(all []Solver) {

@@ -125,7 +125,7 @@ type Payout struct {
 	// BIP 353 name. Empty if the buyer gave an invoice.
 	Destination string `json:"destination,omitempty"`
 	Invoice     string `json:"invoice,omitempty"` // BOLT 11 or a BOLT 12 invoice
-	Hash        Hash   `json:"hash"`
+	Hash        Hash   `json:"hash,omitzero"`
 	Expires     int64  `json:"expires,omitempty"`
 	Attempts    int    `json:"attempts,omitempty"`  // finished attempts on this invoice, all failed
 	InFlight    bool   `json:"in_flight,omitempty"` // an attempt is owed or under way: the invoice must not change
@@ -155,20 +155,20 @@ type Order struct {
 	Kind          Kind    `json:"kind"`
 	Status        Status  `json:"status"`
 	Maker         Party   `json:"maker"`
-	Taker         Party   `json:"taker"`
+	Taker         Party   `json:"taker,omitzero"`
 	Amount        Sats    `json:"amount"`           // without fee; 0 at the market price as long as nobody has taken it
 	Market        bool    `json:"market,omitempty"` // the amount follows from the price at the take
 	Fees          Fees    `json:"fees"`
 	Tariff        *Tariff `json:"tariff,omitempty"` // nil: made by a version that did not keep it
 	Fiat          Fiat    `json:"fiat"`
 	PaymentMethod string  `json:"payment_method"`
-	Premium       int64   `json:"premium"`
+	Premium       int64   `json:"premium,omitzero"`
 	// MakerPayout is the payout invoice that the maker of a buy order gave at once. It outlives an abandoned take.
-	MakerPayout Payout   `json:"maker_payout"`
-	Payout      Payout   `json:"payout"`
+	MakerPayout Payout   `json:"maker_payout,omitzero"`
+	Payout      Payout   `json:"payout,omitzero"`
 	Next        *NextKey `json:"next,omitempty"`      // of a range order's maker
-	Parent      OrderID  `json:"parent"`              // the range order of which this is the rest
-	Hold        Hash     `json:"hold"`                // payment hash of the current hold invoice
+	Parent      OrderID  `json:"parent,omitzero"`     // the range order of which this is the rest
+	Hold        Hash     `json:"hold,omitzero"`       // payment hash of the current hold invoice
 	CancelBy    Side     `json:"cancel_by,omitempty"` // who asked for a cooperative cancel
 	FreedBy     FreedBy  `json:"freed_by,omitempty"`  // on whose word the escrow goes to the buyer
 	Dispute     *Dispute `json:"dispute,omitempty"`

@@ -44,7 +44,12 @@ type Rules struct {
 	DisputeEscalate                                    int
 	// SeenSeconds is how long an input is remembered; longer than any message may be old.
 	SeenSeconds int64
+	// KeepSeconds is how long an order stays in the store when it has ended; 0 is for ever.
+	KeepSeconds int64
 }
+
+// MinKeepSeconds is the least that an ended order is kept: longer than any of our messages about it is tried.
+const MinKeepSeconds = 60 * 24 * 3600
 
 // DefaultRules returns the settings of a fresh server.
 func DefaultRules() Rules {
@@ -55,7 +60,7 @@ func DefaultRules() Rules {
 		InvoiceWindow: 3600, MaxFinalCLTV: 432,
 		PayoutAttempts: 3, PayoutInterval: 60, SlowInterval: 3600, RoutingRate: 2000,
 		DisputeReminder: 3600, DisputePatience: 12 * 3600, DisputeRetention: 90 * 24 * 3600, DisputeEscalate: 2,
-		OrderRetention: 30 * 24 * 3600, SeenSeconds: 4 * 24 * 3600,
+		OrderRetention: 30 * 24 * 3600, SeenSeconds: 4 * 24 * 3600, KeepSeconds: 730 * 24 * 3600,
 	}
 }
 
@@ -78,5 +83,6 @@ func (r Rules) Check() error {
 	want(r.RoutingRate >= 0 && r.RoutingRate <= 1_000_000, "routing rate %d ppm: want 0…1000000", r.RoutingRate)
 	want(r.OrderRetention > 0 && r.SeenSeconds > 0, "retention %d s, memory of inputs %d s: want more than 0", r.OrderRetention, r.SeenSeconds)
 	want(r.DisputeReminder > 0 && r.DisputePatience > 0 && r.DisputeRetention > 0 && r.DisputeEscalate > 0, "dispute reminders every %d s and %d s, after %d the operator's, retention %d s: want more than 0", r.DisputeReminder, r.DisputePatience, r.DisputeEscalate, r.DisputeRetention)
+	want(r.KeepSeconds == 0 || r.KeepSeconds >= MinKeepSeconds, "ended orders are kept %d s: want 0 or at least %d", r.KeepSeconds, MinKeepSeconds)
 	return errors.Join(errs...)
 }

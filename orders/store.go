@@ -431,9 +431,14 @@ func (t *tx) hold(h Hash) (*Hold, bool) {
 	return &s.Hold, true
 }
 
+// putHold leaves out the invoice's text once nobody can pay it any more: it is longer than all the rest.
 func (t *tx) putHold(h *Hold) {
 	sealed := t.seal.Seal(nil, h.Hash[:t.seal.NonceSize()], h.Preimage[:], h.Hash[:])
-	t.put(holdsBucket, h.Hash[:], storedHold{*h, sealed})
+	stored := storedHold{*h, sealed}
+	if h.State.Ended() {
+		stored.Bolt11 = ""
+	}
+	t.put(holdsBucket, h.Hash[:], stored)
 	t.index(liveBucket, h.Hash[:], !h.State.Ended())
 }
 

@@ -8,7 +8,7 @@ import (
 // maxDue bounds how many deadlines one tick deals with; the next tick goes on.
 const maxDue = 500
 
-// Tick does the deadlines that are over at now, unix seconds, and forgets old inputs. The caller gives a fresh seed
+// Tick does the deadlines that are over at now, unix seconds, and forgets old inputs and orders. The caller gives a fresh seed
 // for each input. It is meant to be called every second.
 func (e *Engine) Tick(ctx context.Context, now int64, seed func() Seed) error {
 	due, err := e.due(now)
@@ -31,6 +31,9 @@ func (e *Engine) Tick(ctx context.Context, now int64, seed func() Seed) error {
 			}
 			e.log.Error("deadline", "order", id.String(), "err", err)
 		}
+	}
+	if err := e.prune(ctx, now); err != nil {
+		return err
 	}
 	return e.forget(ctx, now-e.Rules().SeenSeconds)
 }

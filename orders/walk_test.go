@@ -108,7 +108,7 @@ func (w *walk) standing() {
 // answersGoTo are the buckets that a refusal writes to.
 var answersGoTo = [][]byte{auditBucket, outboxBucket, seenBucket, seenAgeBucket}
 
-func must(t *testing.T, err error) {
+func must(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)

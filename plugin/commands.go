@@ -116,14 +116,15 @@ func readMethods() []*method {
 		},
 		{
 			name: "mostro-stats", nature: reads, about: "Show trades, volume, fees, disputes and delays of a period",
-			more:   "The last 30 days if nothing is given. A short period is read quickly, however many orders there are.",
+			more:   "The last 30 days if nothing is given. A short period is read quickly, however many orders there are. Orders that ended more than mostro-keep-orders-days ago are forgotten, and in no figure.",
 			params: []param{sinceOpt, untilOpt}, examples: []string{"mostro-stats 7d", "mostro-stats 2026-01-01 2026-02-01"},
 			run: does(stats),
 		},
 		{
 			name: "mostro-ledger", nature: reads, about: "Show all movements of money by time, oldest first, as JSON or CSV",
 			more: "For the books: locked, refunded, settled, paid, routed, kept, owed. Of each order that ended well, settled = paid + kept, to the msat, " +
-				"and routed comes out of kept. A page ends with `next_after` as long as there is more.",
+				"and routed comes out of kept. A page ends with `next_after` as long as there is more. " +
+				"Orders that ended more than mostro-keep-orders-days ago are forgotten: fetch them for your books before.",
 			params: []param{
 				sinceOpt, untilOpt, {"format", true, choice("json", "csv"), "`json` if not given"},
 				limitOpt, {"after", true, cursorParam, "`next_after` of the page before"},

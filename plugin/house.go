@@ -159,6 +159,7 @@ func (c *Config) rules() orders.Rules {
 	r.WaitingSeconds, r.InvoiceWindow = seconds(c.WaitingLife), seconds(c.InvoiceWindow)
 	r.PayoutAttempts, r.PayoutInterval, r.RoutingRate = c.PaymentAttempts, seconds(c.PaymentInterval), c.MaxRoutingFee
 	r.OrderRetention, r.DisputeRetention = seconds(c.OrderRetention), seconds(c.DisputeRetention)
+	r.KeepSeconds = seconds(c.KeepOrders)
 	// A gift wrap's outer time is put back by two days, and clocks may be ahead; an event can come again for so long.
 	r.SeenSeconds = seconds(c.MessageWindow) + 3*24*3600
 	return r

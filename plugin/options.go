@@ -76,7 +76,8 @@ type Config struct {
 	DataDir     string        // absolute
 	BackupEvery time.Duration // 0: on the operator's word only
 	BackupKeep  int
-	MinDiskMiB  int // free, for new orders; 0: no limit
+	MinDiskMiB  int           // free, for new orders; 0: no limit
+	KeepOrders  time.Duration // ended ones; 0: for ever
 }
 
 // option is one row of the table. lightningd is told that every option is a string, whatever we make of it: it
@@ -99,6 +100,7 @@ var options = []option{
 	{"mostro-backup-hours", "24", "time between two backups of the database, in `backups` in its directory, hours; 0 is none", span(time.Hour, 0, 8760, func(c *Config) *time.Duration { return &c.BackupEvery })},
 	{"mostro-backup-keep", "7", "how many of these backups are kept, the newest ones", number(1, 10_000, func(c *Config) *int { return &c.BackupKeep })},
 	{"mostro-min-disk-mb", "256", "free space on the database's disk below which new orders and takes are refused, MiB; trades under way go on; 0 is no limit", number(0, 1<<20, func(c *Config) *int { return &c.MinDiskMiB })},
+	{"mostro-keep-orders-days", "730", "how long the database keeps an order that has ended, with its history and ledger, days, at least 60; 0 is for ever", span(24*time.Hour, 0, 36_500, func(c *Config) *time.Duration { return &c.KeepOrders })},
 	{"mostro-name", "", "name in the exchange's public profile", text(100, func(c *Config) *string { return &c.Name })},
 	{"mostro-about", "", "what the public profile says about the exchange", text(1000, func(c *Config) *string { return &c.About })},
 	{"mostro-picture", "", "address of the profile's picture", webAddress(func(c *Config) *string { return &c.Picture })},
@@ -202,6 +204,9 @@ func (c *Config) settle(given map[string]string) (wrong mistakes) {
 	}
 	if !filepath.IsAbs(c.DataDir) {
 		c.DataDir = filepath.Join(c.LightningDir, c.DataDir)
+	}
+	if least := orders.MinKeepSeconds * time.Second; c.KeepOrders != 0 && c.KeepOrders < least {
+		wrong = append(wrong, fmt.Sprintf("mostro-keep-orders-days: got %d, wants 0 or at least %d", c.KeepOrders/(24*time.Hour), least/(24*time.Hour)))
 	}
 	c.HoldCLTV = holdCLTV(c.TradeTime)
 	return wrong

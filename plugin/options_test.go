@@ -40,7 +40,7 @@ func TestDefaultsAreAcceptedAndMeanWhatTheySay(t *testing.T) {
 		Relays: []string{"wss://relay.mostro.network", "wss://nos.lol", "wss://relay.damus.io"},
 		Fee:    6000, FeePayer: orders.FeeBySeller, MinOrder: 100, MaxOrder: 1_000_000, OrdersPerResponse: 10, MaxOpenOrders: 20,
 		PriceSources:  []priceSource{{"yadio", ""}, {"coingecko", ""}, {"blockchain", ""}, {"currency_api", ""}, {"cln", ""}},
-		PriceInterval: 5 * time.Minute, PriceMaxAge: 30 * time.Minute, PublishRates: true, BackupEvery: 24 * time.Hour, BackupKeep: 7, MinDiskMiB: 256,
+		PriceInterval: 5 * time.Minute, PriceMaxAge: 30 * time.Minute, PublishRates: true, BackupEvery: 24 * time.Hour, BackupKeep: 7, MinDiskMiB: 256, KeepOrders: 730 * 24 * time.Hour,
 		OrderLife: 24 * time.Hour, MaxOrderLife: 15 * 24 * time.Hour, WaitingLife: 15 * time.Minute,
 		TradeTime: 24 * time.Hour, HoldCLTV: 215, InvoiceWindow: time.Hour, MessageWindow: 24 * time.Hour,
 		MaxRoutingFee: 2000, PaymentAttempts: 3, PaymentInterval: time.Minute,

@@ -49,7 +49,7 @@ func (w *World) refusedWith(ctx context.Context, code int, method string, params
 func (w *World) refused(ctx context.Context, p *Person, amount orders.Sats, want orders.Reason) error {
 	_, err := p.NewOrder(ctx, trader.OrderSpec{Kind: orders.Sell, Amount: amount, Fiat: "EUR", FiatAmount: 50, Method: "SEPA"})
 	if !errors.Is(err, want) {
-		return fmt.Errorf("a new order of %s: got %w, want %s", p.Name, err, want)
+		return fmt.Errorf("a new order of %s: got %w, want %w", p.Name, err, want)
 	}
 	return nil
 }

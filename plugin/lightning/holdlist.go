@@ -18,7 +18,8 @@ type listedHold struct {
 	Hash  orders.Hash `json:"payment_hash"`
 	Label string      `json:"label"`
 	holdFound
-	Created uint64 `json:"created_index"`
+	Created   uint64 `json:"created_index"`
+	CreatedAt int64  `json:"created_at"` // unix seconds
 }
 
 // list returns the invoices with our label that can be paid, are held, or were settled. The Rust plugin has no list:

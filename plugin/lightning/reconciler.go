@@ -128,6 +128,8 @@ func (r *Reconciler) others(ctx context.Context, listed []listedHold, affairs []
 		switch {
 		case err != nil:
 			return nil, fmt.Errorf("read a hold: %w", err)
+		case !known && l.State == stateSettled && r.forgotten(l):
+			continue
 		case !known:
 			if f := judgeStranger(l.status()); f.What != "" {
 				all = append(all, Found{Finding: f, Hash: l.Hash})
@@ -147,6 +149,12 @@ func (r *Reconciler) others(ctx context.Context, listed []listedHold, affairs []
 		all = append(all, some...)
 	}
 	return all, nil
+}
+
+// forgotten reports whether the store would not know the hold any more, had its trade ended well.
+func (r *Reconciler) forgotten(l listedHold) bool {
+	keep := r.engine.Rules().KeepSeconds
+	return keep > 0 && l.CreatedAt != 0 && l.CreatedAt < r.now().Unix()-keep
 }
 
 // judge compares one hold and its order's payout. The store may have moved on while the node was asked, so a finding

@@ -7,6 +7,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/mostro-cln/mostro/contrib/scenario"
 	"github.com/mostro-cln/mostro/contrib/trader"
 	"github.com/mostro-cln/mostro/orders"
 )
@@ -53,22 +54,26 @@ func (d *demo) offer(ctx context.Context, partners *errgroup.Group, name string,
 	}
 	first := p.Trade().ID()
 	partners.Go(func() error {
-		for {
-			err := p.Play(ctx)
-			p.Close()
-			if err == nil {
-				p, err = d.world.Maker(ctx, name, spec, orders.Direct)
-			}
-			if ctx.Err() != nil {
-				return nil
-			}
-			if err != nil {
-				fmt.Fprintf(os.Stderr, "demo: %s trades no more: %v\n", name, err)
-				return nil
-			}
+		if err := d.playOn(ctx, p, name, spec); ctx.Err() == nil {
+			fmt.Fprintf(os.Stderr, "demo: %s trades no more: %v\n", name, err)
 		}
+		return nil
 	})
 	return first, nil
+}
+
+// playOn plays a partner's trade and then others like it, until one cannot be played.
+func (d *demo) playOn(ctx context.Context, p *scenario.Partner, name string, spec trader.OrderSpec) error {
+	for {
+		err := p.Play(ctx)
+		p.Close()
+		if err != nil {
+			return err
+		}
+		if p, err = d.world.Maker(ctx, name, spec, orders.Direct); err != nil {
+			return err
+		}
+	}
 }
 
 func (d *demo) cli() string { return fmt.Sprintf("%s/simln-cli --rpc-file %s", d.bin, d.sim.RPCPath()) }

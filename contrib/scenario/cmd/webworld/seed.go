@@ -128,7 +128,7 @@ const unanswered = 128
 
 // publish sends events to a relay and returns when all have been taken.
 func publish(ctx context.Context, url string, list []nostr.Event) error {
-	ws, _, err := websocket.Dial(ctx, url, nil)
+	ws, _, err := websocket.Dial(ctx, url, nil) //nolint:bodyclose // "You never need to close resp.Body yourself" (package websocket)
 	if err != nil {
 		return err
 	}
