@@ -32,16 +32,16 @@ func dashboardRune() [][]string {
 
 // solverRune lets its bearer settle disputes, under that name in the audit.
 func solverRune(name string) [][]string {
-	var any, free []string
+	var all, free []string
 	for _, s := range solverMethods {
-		any = append(any, "method="+s)
+		all = append(all, "method="+s)
 	}
 	for _, m := range methods {
 		if m.nature == reads && slices.Contains(solverMethods, m.name) {
 			free = append(free, "method="+m.name)
 		}
 	}
-	return [][]string{any, append(free, "pnameby="+name)}
+	return [][]string{all, append(free, "pnameby="+name)}
 }
 
 // writeRunes prints the part of contrib/docs/runes.md that follows from the table.
