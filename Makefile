@@ -6,7 +6,7 @@ LDFLAGS := -s -w -X main.version=$(VERSION)
 FUZZ    ?= 10s
 TOOLS   := $(GO) tool -modfile=contrib/tools/go.mod
 
-.PHONY: help build install demo test sim sim-soak sim-planted web web-deps web-unit web-test crashwalk regtest interop check lint fuzz bench golden clean sim-hold
+.PHONY: help build man install demo test sim sim-soak sim-planted web web-deps web-unit web-test crashwalk regtest interop check lint fuzz bench golden clean sim-hold
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -18,9 +18,13 @@ build: ## build the plugins and the tools into bin/
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN)/ ./contrib/trader/cmd/trader ./contrib/relay/cmd/relay ./contrib/simln/cmd/simln ./contrib/simln/cmd/simln-cli
 
 PREFIX ?= /usr/local
-install: build ## copy the plugins to PREFIX/libexec/mostro
-	install -d $(DESTDIR)$(PREFIX)/libexec/mostro
+install: build man ## copy the plugins to PREFIX/libexec/mostro, and the manual pages to PREFIX/share/man
+	install -d $(DESTDIR)$(PREFIX)/libexec/mostro $(DESTDIR)$(PREFIX)/share/man/man7
 	install -m 755 $(BIN)/mostro $(BIN)/holdinvoice $(BIN)/holdinvoice-guard $(DESTDIR)$(PREFIX)/libexec/mostro/
+	install -m 644 $(BIN)/man/*.7 $(DESTDIR)$(PREFIX)/share/man/man7/
+
+man: ## write the manual pages of the commands into bin/man; `lightning-cli help mostro-info` shows one once installed
+	$(GO) run ./plugin --man $(BIN)/man
 
 demo: build ## run a whole trade on a simulated node and a relay of our own; KEEP=1 leaves them running
 	$(GO) run ./contrib/scenario/cmd/demo -bin $(BIN) $(if $(KEEP),-keep)
@@ -104,7 +108,7 @@ bench: ## all benchmarks
 	$(GO) test -run '^$$' -bench . -benchmem ./orders ./nostrio ./plugin/... ./contrib/holdinvoice/...
 
 golden: ## rewrite golden files; read the diff
-	$(GO) test ./orders ./nostrio ./plugin -run 'Golden|Lifecycle|Fresh|Options' -update
+	$(GO) test ./orders ./nostrio ./plugin -run 'Golden|Lifecycle|Fresh|Options|Manifest|Transcript|CSV' -update
 
 clean: ## remove what make has built
 	rm -rf $(BIN)

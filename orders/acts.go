@@ -19,7 +19,7 @@ func (s *step) newOrder() *Order {
 	}
 	o := &Order{
 		ID: newOrderID(s.in.Seed), Kind: t.Kind, Amount: t.Amount, Market: t.Amount == 0,
-		Fees: NewFees(t.Amount, s.rules.FeeRate, s.rules.FeePayer),
+		Fees: NewFees(t.Amount, s.rules.FeeRate, s.rules.FeePayer), Tariff: s.rules.tariff(),
 		Fiat: Fiat{Code: t.FiatCode, Amount: t.FiatAmount}, PaymentMethod: t.PaymentMethod, Premium: t.Premium,
 		Maker: s.newParty(), CreatedAt: s.in.At, ExpiresAt: expires,
 	}

@@ -239,6 +239,38 @@ func BenchmarkRestore(b *testing.B) {
 	}
 }
 
+// BenchmarkStatsOfADay computes the figures of one day with 100 trades, in exchanges of different age. It must cost the
+// same.
+func BenchmarkStatsOfADay(b *testing.B) {
+	for _, days := range []int{1, 100, 1000} {
+		b.Run(fmt.Sprintf("days=%d", days), func(b *testing.B) {
+			path := filepath.Join(b.TempDir(), "orders.db")
+			fill(b, path, 100*days, func(t *tx, s Seed, i int) {
+				at := startTime + int64(i/100)*86_400
+				o := &Order{
+					ID: newOrderID(s), Kind: Sell, Status: Success, Amount: 10_000, Fees: Fees{Seller: 60}, CreatedAt: at, UpdatedAt: at,
+					Fiat: Fiat{Code: "EUR", Amount: 10}, PaymentMethod: "SEPA",
+				}
+				t.putOrder(o)
+				for _, to := range []Status{Settling, Success} {
+					t.addHistory(o.ID, Transition{At: at, To: to})
+				}
+				for _, what := range []EntryKind{Locked, Settled, Paid, Routed, Kept} {
+					t.addEntry(o.ID, Entry{At: at, What: what, Msats: 1000})
+				}
+			})
+			e := openEngine(b, path)
+			defer func() { e.Close(); e.store.Close() }()
+			p := Period{Since: startTime + int64(days-1)*86_400}
+			for b.Loop() {
+				if s, err := e.Stats(p); err != nil || s.Ended[Success] != 100 || s.Payouts.Count != 100 {
+					b.Fatal(s, err)
+				}
+			}
+		})
+	}
+}
+
 func openEngine(b *testing.B, path string) *Engine {
 	b.Helper()
 	st, err := Open(path, [32]byte{1}, time.Second)

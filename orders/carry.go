@@ -40,7 +40,7 @@ func (d *dispatcher) carryOut(ctx context.Context, r *Row, more bool) (gone bool
 	case *ResolvePayout:
 		return d.resolve(ctx, r, e)
 	case *Alert:
-		d.e.log.Error("alert", "order", r.Order.String(), "text", e.Text)
+		d.alert(r, e)
 	case *CreateHold:
 		return d.createHold(ctx, r, e)
 	case *SettleHold:

@@ -98,6 +98,12 @@ func (t *tx) checkOrder(o *Order, bad badFunc) {
 	if (o.Status == Pending || o.Status == Expired) && (o.Taker.Here() || !o.Hold.IsZero()) {
 		bad("order %s: %s with a taker or a hold", o.ID, o.Status)
 	}
+	if o.Status.Final() != has(endedBucket, timeKey(o.UpdatedAt, o.ID[:])) {
+		bad("order %s: %s and the index of ended orders disagree", o.ID, o.Status)
+	}
+	if f := o.Tariff; f != nil && o.Amount != 0 && o.Fees != NewFees(o.Amount, f.Rate, f.Payer) {
+		bad("order %s: fees %+v on %s, not those of %+v", o.ID, o.Fees, o.Amount, *f)
+	}
 	t.checkDispute(o, bad)
 	t.checkHistory(o, bad)
 	t.checkMoney(o, bad)
@@ -208,6 +214,7 @@ func (t *tx) checkIndexes(bad badFunc) {
 		}
 		return true
 	})
+	t.checkTimes(bad)
 	t.each(partiesBucket, nil, func(k, _ []byte) bool {
 		o, ok := t.order(OrderID(k[40:]))
 		if who := PubKey(k[:32]); !ok || o.Maker.Identity != who && o.Taker.Identity != who {
@@ -226,6 +233,26 @@ func (t *tx) checkIndexes(bad badFunc) {
 	t.each(dutiesBucket, nil, func(k, _ []byte) bool {
 		if o, ok := t.order(OrderID(k[32:])); !ok || !o.takerOwes() {
 			bad("duty %x is not its order's", k)
+		}
+		return true
+	})
+}
+
+// checkTimes: every ledger row is in the index by time, and nothing else.
+func (t *tx) checkTimes(bad badFunc) {
+	if a, b := t.b.Bucket(ledgerBucket).Stats().KeyN, t.b.Bucket(moneyBucket).Stats().KeyN; a != b {
+		bad("the ledger has %d rows, its index by time %d", a, b)
+	}
+	t.each(moneyBucket, nil, func(k, _ []byte) bool {
+		var e Entry
+		if !t.get(ledgerBucket, k[8:], &e) || e.At != timeOf(k) {
+			bad("ledger row %x is not in its place by time", k[8:])
+		}
+		return true
+	})
+	t.each(endedBucket, nil, func(k, _ []byte) bool {
+		if o, ok := t.order(OrderID(k[8:])); !ok || !o.Status.Final() || o.UpdatedAt != timeOf(k) {
+			bad("ended order %x is not in its place by time", k[8:])
 		}
 		return true
 	})

@@ -54,6 +54,8 @@
 //	session.go queries.go known.go      answers to clients; reads for everybody else; the keys that the spam gate lets in
 //	outbox.go carry.go ports.go         the dispatcher, and what it needs of the world
 //	timer.go                            deadlines that pass, inputs that are forgotten
+//	settings.go moves.go alert.go       what the operator changes while it runs; what he is told
+//	books.go stats.go                   the ledger, payouts and figures over a period
 //	store.go migrate*.go check.go       buckets and indexes; schemas; everything that must never be
 //	ids.go                              keys, hashes, seeds and ids
 package orders

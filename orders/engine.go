@@ -26,8 +26,11 @@ type Outcome struct {
 // Engine runs the exchange: one input, one transaction. It is safe for concurrent use.
 type Engine struct {
 	store *Store
+	base  Rules // as started with
 	rules atomic.Pointer[Rules]
 	log   *slog.Logger
+
+	settings atomic.Pointer[Settings]
 
 	jobs    chan *job
 	stopped chan struct{}
@@ -41,6 +44,9 @@ type Engine struct {
 	hurry chan struct{} // has a value when waiting rows are to be tried at once
 	mu    sync.Mutex
 	fresh []*Row // committed rows that the dispatcher has not taken
+
+	moves  chan Move // for Moves
+	missed atomic.Int64
 
 	doubt   bool                  // the store does not say what was written last; the writer's own
 	trouble atomic.Pointer[error] // why the last commit failed
@@ -65,6 +71,10 @@ type after struct {
 	on      On
 	more    []after  // of orders that were made on the way
 	solvers []Solver // all, if they have changed; not nil then
+
+	settings *Settings    // if they have changed
+	dispute  DisputeState // of the order, before
+	solver   PubKey       // who had it
 }
 
 // NewEngine starts the writer over a store. Close ends it.
@@ -74,7 +84,7 @@ func NewEngine(store *Store, rules Rules, log *slog.Logger) (*Engine, error) {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	e := &Engine{
-		store: store, log: log, jobs: make(chan *job, 4*maxBatch), stopped: make(chan struct{}), stop: cancel,
+		store: store, base: rules, log: log, moves: make(chan Move, maxMoves), jobs: make(chan *job, 4*maxBatch), stopped: make(chan struct{}), stop: cancel,
 		owing: make(chan struct{}, 1), hurry: make(chan struct{}, 1),
 	}
 	e.rules.Store(&rules)
@@ -305,6 +315,7 @@ func (e *Engine) begin(t *tx, in *Input) (*step, error) {
 		return nil, fmt.Errorf("%s: there is no order %s", in.Act.On(), id)
 	}
 	s.from = s.o.Status
+	s.dispute, s.solver = s.o.disputeState()
 	s.loadHold(t)
 	s.loadFacts(t)
 	s.loadOfficials(t)
@@ -517,7 +528,7 @@ func (s *step) save(t *tx) after {
 	for _, u := range s.saveUser {
 		t.putUser(u)
 	}
-	then := after{from: s.from, on: s.in.Act.On(), row: s.row}
+	then := after{from: s.from, on: s.in.Act.On(), dispute: s.dispute, solver: s.solver, row: s.row}
 	for _, v := range s.saveSolver {
 		t.putSolver(v)
 		then.solvers = t.solvers()
@@ -540,15 +551,21 @@ func (s *step) save(t *tx) after {
 	for _, en := range s.entries {
 		t.addEntry(s.o.ID, en)
 	}
+	then.rows = s.saveOwed(t)
+	return then
+}
+
+func (s *step) saveOwed(t *tx) (rows []*Row) {
+	s.copyAlerts()
 	for _, w := range s.effects {
 		if c, ok := w.effect.(*CancelHold); ok && planted.On("row-lost") && c.Hash[0] < 64 {
 			continue
 		}
 		r := &Row{Order: s.o.ID, NotBefore: w.notBefore, Effect: w.effect}
 		t.addRow(r)
-		then.rows = append(then.rows, r)
+		rows = append(rows, r)
 	}
-	return then
+	return rows
 }
 
 func hexID(id [32]byte) string { return EventID(id).String() }
@@ -560,12 +577,16 @@ func (e *Engine) settle(then after) {
 		if o.Status != then.from {
 			e.log.Info("order moved", "order", o.ID.String(), "from", string(then.from), "to", string(o.Status), "input", string(then.on))
 		}
+		e.moved(Move{*o, then.from, then.on, then.dispute, then.solver})
 	}
 	if e.onRow != nil && then.row != nil {
 		e.onRow(rowNames[then.row])
 	}
 	for _, m := range then.more {
 		e.settle(m)
+	}
+	if then.settings != nil {
+		e.adopt(then.settings)
 	}
 	if then.solvers != nil {
 		e.keys.setSolvers(then.solvers)

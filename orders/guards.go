@@ -104,10 +104,14 @@ func orderKnown(s *step) error {
 	return nil
 }
 
-// open refuses new business while the server cannot make an escrow. The protocol has no reason of its own for that.
+// open refuses new business while the server cannot make an escrow, or the operator has paused it. The protocol has no
+// reason of its own for that.
 func open(s *step) error {
-	if s.in.Closed {
+	switch {
+	case s.in.Closed:
 		return fmt.Errorf("%w: no escrow can be made now", NotAllowedByStatus)
+	case s.rules.Paused:
+		return fmt.Errorf("%w: the exchange is paused", NotAllowedByStatus)
 	}
 	return nil
 }
@@ -263,10 +267,11 @@ func termsLimits(s *step) error {
 }
 
 func (s *step) withinLimits(a Sats) error {
-	if a < s.rules.MinOrder || a > s.rules.MaxOrder {
-		return fmt.Errorf("%w: %d not in %d…%d", OutOfRangeSatsAmount, int64(a), int64(s.rules.MinOrder), int64(s.rules.MaxOrder))
+	t := s.tariff()
+	if a < t.Min || a > t.Max {
+		return fmt.Errorf("%w: %d not in %d…%d", OutOfRangeSatsAmount, int64(a), int64(t.Min), int64(t.Max))
 	}
-	if NewFees(a, s.rules.FeeRate, s.rules.FeePayer).Buyer >= a {
+	if NewFees(a, t.Rate, t.Payer).Buyer >= a {
 		return fmt.Errorf("%w: nothing is left after the fee", InvalidAmount)
 	}
 	return nil
@@ -288,7 +293,7 @@ type deal struct {
 }
 
 // bargain computes the deal of a take. A range needs the taker's choice, the market price a fresh quote; both must
-// keep the limits of today.
+// keep the limits under which the order was made.
 func (s *step) bargain() (deal, error) {
 	d := deal{s.o.Fiat.Amount, s.o.Amount, s.o.Fees}
 	if s.o.Range() {
@@ -305,7 +310,8 @@ func (s *step) bargain() (deal, error) {
 		return d, PriceTooStale
 	}
 	d.amount = satsFor(d.fiat, s.in.Quote, s.o.Premium)
-	d.fees = NewFees(max(d.amount, 0), s.rules.FeeRate, s.rules.FeePayer)
+	t := s.tariff()
+	d.fees = NewFees(max(d.amount, 0), t.Rate, t.Payer)
 	return d, s.withinLimits(d.amount)
 }
 

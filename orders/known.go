@@ -52,8 +52,12 @@ func (e *Engine) Known(key PubKey) bool {
 	return e.keys.keys[key] > 0 || e.keys.solvers[key] || e.rules.Load().admin(key)
 }
 
-// load fills what the engine keeps in memory: the keys of open orders. Finished orders cost nothing at start.
+// load fills what the engine keeps in memory: the operator's settings and the keys of open orders. Finished orders cost
+// nothing at start.
 func (e *Engine) load() error {
+	if err := e.loadSettings(); err != nil {
+		return err
+	}
 	return e.read(func(t *tx) {
 		e.keys.setSolvers(t.solvers())
 		t.each(openBucket, nil, func(k, _ []byte) bool {

@@ -13,6 +13,7 @@ var migrations = []func(*bbolt.Tx) error{
 	migrateToFirst,
 	migrateToParties,
 	migrateToDisputes,
+	migrateToTimes,
 }
 
 var schemaKey = []byte("schema")

@@ -159,6 +159,7 @@ type Order struct {
 	Amount        Sats    `json:"amount"`           // without fee; 0 at the market price as long as nobody has taken it
 	Market        bool    `json:"market,omitempty"` // the amount follows from the price at the take
 	Fees          Fees    `json:"fees"`
+	Tariff        *Tariff `json:"tariff,omitempty"` // nil: made by a version that did not keep it
 	Fiat          Fiat    `json:"fiat"`
 	PaymentMethod string  `json:"payment_method"`
 	Premium       int64   `json:"premium,omitzero"`

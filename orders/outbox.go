@@ -17,7 +17,9 @@ type Ports struct {
 	Payer    Payer
 	Resolver Resolver
 	Courier  Courier
-	Now      func() time.Time
+	// Bell hears every alert, perhaps twice, after the log has it. It must not wait. Nil: nobody listens.
+	Bell func(Bell)
+	Now  func() time.Time
 	// Elapsed is the time since any fixed moment, on a clock that is never set; nil: Now never jumps.
 	Elapsed func() time.Duration
 	NewSeed func() Seed

@@ -115,6 +115,12 @@ func (t *tx) dropOrder(o *Order, rows *looseRows) {
 	if err := b.SetSequence(b.Sequence() - 1); err != nil {
 		panic(fault{fmt.Errorf("store timeline: %w", err)})
 	}
+	t.each(ledgerBucket, o.ID[:], func(k, _ []byte) bool {
+		var en Entry
+		t.get(ledgerBucket, k, &en)
+		t.drop(moneyBucket, timeKey(en.At, k))
+		return true
+	})
 	for _, bucket := range [][]byte{historyBucket, ledgerBucket} {
 		var keys [][]byte
 		t.each(bucket, o.ID[:], func(k, _ []byte) bool { keys = append(keys, bytes.Clone(k)); return true })

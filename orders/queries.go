@@ -69,41 +69,57 @@ func (e *Engine) announced(t *tx, id OrderID) *Announcement {
 	return s.announcement()
 }
 
-// Query chooses orders for Orders.
+// Query chooses orders for Orders. Zero values choose all.
 type Query struct {
-	Status Status // empty: all
-	Open   bool   // only those that have not ended
+	Status Status
+	Open   bool // only those that have not ended
+	Kind   Kind
+	Fiat   string // currency code
+	// Party is an identity key. It finds its orders by an index.
+	Party PubKey
+	Trade PubKey // a trade key, of either party
+	// Period is that of the order's making.
+	Period
 	// Before is the cursor of the last order of the page before; nil starts at the newest.
 	Before []byte
 	Limit  int // at least 1
 }
 
-// Orders returns orders from the newest to the oldest, and the cursor for the next page, nil at the end.
+// Orders returns orders from the newest to the oldest, and the cursor for the next page, nil at the end. A page may be
+// short, or empty, before the end: of a filter that takes few, it looks at so many orders and no more.
 func (e *Engine) Orders(q Query) (page []Order, next []byte, err error) {
+	bucket, prefix := timelineBucket, []byte(nil)
+	if !q.Party.IsZero() {
+		bucket, prefix = partiesBucket, q.Party[:]
+	}
 	err = e.read(func(t *tx) {
-		c := t.b.Bucket(timelineBucket).Cursor()
-		k, _ := c.Last()
-		if q.Before != nil {
-			if k, _ = c.Seek(q.Before); k == nil {
-				k, _ = c.Last()
-			} else {
-				k, _ = c.Prev()
+		looked, more := 0, false
+		t.back(bucket, prefix, q.Period, q.Before, func(k []byte) bool {
+			if more = len(page) == max(q.Limit, 1) || looked == maxScan; more {
+				return false
 			}
-		}
-		for ; k != nil && len(page) < max(q.Limit, 1); k, _ = c.Prev() {
 			next = append(next[:0], k...)
-			if q.Open && t.b.Bucket(openBucket).Get(k[8:]) == nil {
-				continue // without reading it
+			id := OrderID(k[len(k)-len(OrderID{}):])
+			if q.Open && t.b.Bucket(openBucket).Get(id[:]) == nil {
+				return true // without reading it
 			}
-			if o, ok := t.order(OrderID(k[8:])); ok && (q.Status == "" || o.Status == q.Status) {
+			looked++
+			if o, ok := t.order(id); ok && q.takes(o) {
 				page = append(page, *o)
 			}
-		}
-		if k == nil {
+			return true
+		})
+		if !more {
 			next = nil
 		}
 	})
 	return page, next, err
+}
+
+func (q *Query) takes(o *Order) bool {
+	return (q.Status == "" || o.Status == q.Status) && (q.Kind == "" || o.Kind == q.Kind) &&
+		(q.Fiat == "" || o.Fiat.Code == q.Fiat) &&
+		(q.Trade.IsZero() || o.Maker.Trade == q.Trade || o.Taker.Trade == q.Trade)
 }
 
 // Story is all that the store knows about one order.

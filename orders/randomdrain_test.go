@@ -1,6 +1,9 @@
 package orders
 
-import "fmt"
+import (
+	"fmt"
+	"maps"
+)
 
 // drain ends the storm: nothing fails any more, the chain runs on, buyers give good invoices. Everything must come to
 // an end by itself.
@@ -97,6 +100,7 @@ func (s *storm) checkSums() {
 			done[p.order] += p.completed
 		}
 	}
+	s.checkFigures()
 	for _, id := range s.ids {
 		st, ok, err := s.e.Story(id)
 		if err != nil || !ok {
@@ -119,6 +123,34 @@ func (s *storm) checkSums() {
 		if (settled[id] > 0) != (sum[Settled] > 0) {
 			s.wrong("order %s, %s: the node settled %d msat, the books say %d", id, st.Order.Status, settled[id], sum[Settled])
 		}
+	}
+}
+
+// checkFigures compares the figures over all time with the books of each order.
+func (s *storm) checkFigures() {
+	f, err := s.e.Stats(Period{})
+	if err != nil {
+		s.wrong("figures: %v", err)
+	}
+	all, _, err := s.e.Orders(Query{Limit: maxScan})
+	if err != nil {
+		s.wrong("all orders: %v", err)
+	}
+	money, ended := map[EntryKind]Msats{}, map[Status]int{}
+	for _, o := range all {
+		st, ok, err := s.e.Story(o.ID)
+		if err != nil || !ok {
+			s.wrong("story of %s: %v", o.ID, err)
+		}
+		if o.Status.Final() {
+			ended[o.Status]++
+		}
+		for _, e := range st.Ledger {
+			money[e.What] += e.Msats
+		}
+	}
+	if !maps.Equal(money, f.Money) || !maps.Equal(ended, f.Ended) || f.Made != len(all) {
+		s.wrong("figures %+v, the books of %d orders have %v, %v", f, len(all), money, ended)
 	}
 }
 

@@ -8,6 +8,10 @@ func (s *storm) officially() {
 		s.appoints()
 		return
 	}
+	if s.rng.IntN(15) == 0 {
+		s.governs()
+		return
+	}
 	if len(s.ids) == 0 {
 		return
 	}
@@ -47,6 +51,43 @@ func (s *storm) appoints() {
 		s.wrong("remove a solver: %v", err)
 	}
 	s.say("solver %s is removed", who.trade)
+}
+
+// governs is the operator who changes fee and limits, pauses, and shuts somebody out for a while.
+func (s *storm) governs() {
+	why := Record{At: s.now, By: Actor{Role: RoleOperator}, What: "test"}
+	rate, most := PPM(s.rng.Int64N(30_000)), Sats(20_000+s.rng.Int64N(1_000_000))
+	var err error
+	for range 50 { // a commit that failed is made again
+		switch s.rng.IntN(4) {
+		case 0:
+			_, err = s.e.Change(s.t.Context(), why, func(c *Settings) { c.FeeRate = &rate })
+		case 1:
+			_, err = s.e.Change(s.t.Context(), why, func(c *Settings) { c.MaxOrder = &most })
+		case 2:
+			who := s.people[s.rng.IntN(len(s.people))]
+			err = s.e.Ban(s.t.Context(), Ban{Key: who.identity, At: s.now, Until: s.now + 600, By: why.By})
+		default:
+			_, err = s.e.Change(s.t.Context(), why, func(c *Settings) {
+				if c.Pause != nil || s.rng.IntN(3) > 0 {
+					c.Pause = nil
+				} else {
+					c.Pause = &Pause{At: s.now}
+				}
+			})
+		}
+		if !Unwritten(err) {
+			break
+		}
+	}
+	if err != nil {
+		s.wrong("the operator changes something: %v", err)
+	}
+	set, _ := s.e.Settings()
+	if want, err := set.over(s.rules); err != nil || s.e.Rules().FeeRate != want.FeeRate || s.e.Rules().MaxOrder != want.MaxOrder || s.e.Rules().Paused != (set.Pause != nil) {
+		s.wrong("rules %+v are in force, with settings %+v: %v", s.e.Rules(), set, err)
+	}
+	s.say("the operator has changed something: %+v", set)
 }
 
 func (s *storm) officialOf(key PubKey) *trader {

@@ -31,7 +31,7 @@ func openRest(s *step) {
 		return
 	}
 	c := &step{in: s.in, rules: s.rules, facts: facts{maker: s.facts.maker}, o: &Order{
-		ID: newOrderID(s.in.Seed), Parent: o.ID, Kind: o.Kind, Market: true, PaymentMethod: o.PaymentMethod, Premium: o.Premium,
+		ID: newOrderID(s.in.Seed), Parent: o.ID, Kind: o.Kind, Market: true, PaymentMethod: o.PaymentMethod, Premium: o.Premium, Tariff: o.Tariff,
 		Maker: o.nextMaker(), CreatedAt: s.in.At, ExpiresAt: s.in.At + o.ExpiresAt - o.CreatedAt,
 		Fiat: Fiat{Code: o.Fiat.Code, Amount: rest},
 	}}

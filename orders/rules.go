@@ -10,6 +10,8 @@ import (
 type Rules struct {
 	FeeRate  PPM
 	FeePayer FeePayer
+	// Paused: no new orders and takes; trades under way go on.
+	Paused bool
 	// MinOrder and MaxOrder bound an order's amount.
 	MinOrder, MaxOrder Sats
 	// FiatCodes is the list of accepted currencies; empty accepts all.

@@ -9,16 +9,18 @@ import (
 // step is one input being worked on: what came in, the order as it will be, and what we shall owe. Guards only read
 // it; the functions of the life cycle's last column write it. Nothing in it reaches out of the process.
 type step struct {
-	in    *Input
-	rules *Rules
-	o     *Order // a copy; saved if the step succeeds
-	from  Status
-	hold  *Hold // the order's current hold, if any
-	stray *Hold // the hold that the input is about, if it is not the current one
-	facts facts
-	moved bool  // a row was found; the order is saved
-	row   *row  // the one that was found
-	actor Actor // who acts for the server, if the input is such an act and he may
+	in      *Input
+	rules   *Rules
+	o       *Order // a copy; saved if the step succeeds
+	from    Status
+	dispute DisputeState // of the order, before
+	solver  PubKey       // who had it
+	hold    *Hold        // the order's current hold, if any
+	stray   *Hold        // the hold that the input is about, if it is not the current one
+	facts   facts
+	moved   bool  // a row was found; the order is saved
+	row     *row  // the one that was found
+	actor   Actor // who acts for the server, if the input is such an act and he may
 
 	effects    []owed
 	entries    []Entry

@@ -23,7 +23,7 @@ import (
 
 // The buckets. Numbers in keys are 8 bytes, big endian, so that cursor order is numeric order.
 var (
-	metaBucket      = []byte("meta")      // "schema" → number of the newest migration that ran
+	metaBucket      = []byte("meta")      // "schema" → number of the newest migration that ran; "settings" → JSON of Settings
 	ordersBucket    = []byte("orders")    // order id → JSON of Order; the only truth about an order
 	openBucket      = []byte("open")      // order id → nothing; orders that are not final
 	timelineBucket  = []byte("timeline")  // created_at, order id → nothing; the sequence counts the orders
@@ -36,6 +36,8 @@ var (
 	usersBucket     = []byte("users")     // identity key → JSON of User
 	historyBucket   = []byte("history")   // order id, number → JSON of Transition
 	ledgerBucket    = []byte("ledger")    // order id, number → JSON of Entry
+	moneyBucket     = []byte("money")     // time, key of a ledger row → nothing
+	endedBucket     = []byte("ended")     // time of the last transition, order id → nothing; orders that are final
 	outboxBucket    = []byte("outbox")    // row number → JSON of Row; cursor order is send order
 	disputesBucket  = []byte("disputes")  // dispute id → order id
 	casesBucket     = []byte("cases")     // opened_at, dispute id → nothing
@@ -50,6 +52,7 @@ var allBuckets = [][]byte{
 	metaBucket, ordersBucket, openBucket, timelineBucket, deadlinesBucket, dutiesBucket, partiesBucket, holdsBucket, liveBucket,
 	invoicesBucket, usersBucket, historyBucket, ledgerBucket, outboxBucket, disputesBucket, casesBucket, solversBucket,
 	bansBucket, auditBucket, seenBucket, seenAgeBucket,
+	moneyBucket, endedBucket,
 }
 
 // ErrNewerStore is returned by Open for a file that a newer version of this program has written.
@@ -349,7 +352,9 @@ func (t *tx) addToTimeline(o *Order) {
 }
 
 func (t *tx) reindex(o *Order, present bool) {
-	if !o.Status.Final() {
+	if o.Status.Final() {
+		t.index(endedBucket, timeKey(o.UpdatedAt, o.ID[:]), present)
+	} else {
 		t.index(openBucket, o.ID[:], present)
 	}
 	if o.Deadline != 0 {
@@ -452,14 +457,21 @@ func (t *tx) putUser(u *User) { t.put(usersBucket, u.Identity[:], u) }
 // History and ledger.
 
 func (t *tx) addHistory(id OrderID, h Transition) { t.append(historyBucket, id, h) }
-func (t *tx) addEntry(id OrderID, e Entry)        { t.append(ledgerBucket, id, e) }
 
-func (t *tx) append(bucket []byte, id OrderID, v any) {
+func (t *tx) addEntry(id OrderID, e Entry) {
+	k := t.append(ledgerBucket, id, e)
+	t.b.Bucket(moneyBucket).FillPercent = appended
+	t.index(moneyBucket, timeKey(e.At, k), true)
+}
+
+func (t *tx) append(bucket []byte, id OrderID, v any) (key []byte) {
 	n, err := t.b.Bucket(bucket).NextSequence()
 	if err != nil {
 		panic(fault{fmt.Errorf("store %s: %w", bucket, err)})
 	}
-	t.put(bucket, join(id[:], number(n)), v)
+	key = join(id[:], number(n))
+	t.put(bucket, key, v)
+	return key
 }
 
 // Outbox.

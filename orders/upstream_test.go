@@ -271,7 +271,7 @@ func TestL10_TheRestOfARangeIsAnOrderOfItsOwn(t *testing.T) {
 	rest := restOf(t, w, tr.id)
 	low, high := int64(10), int64(30)
 	want := Order{
-		ID: rest.ID, Kind: Sell, Status: Pending, Market: true, PaymentMethod: "SEPA", Parent: tr.id,
+		ID: rest.ID, Kind: Sell, Status: Pending, Market: true, PaymentMethod: "SEPA", Parent: tr.id, Tariff: w.rules.tariff(),
 		Maker:     Party{Trade: next.Trade, Identity: tr.maker.identity, Index: &next.Index, Way: Direct, Request: rest.Maker.Request},
 		Fiat:      Fiat{Code: "EUR", Min: &low, Max: &high},
 		CreatedAt: w.now, ExpiresAt: w.now + 86_400, Deadline: w.now + 86_400, Published: w.now, UpdatedAt: w.now,

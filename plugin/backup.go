@@ -24,14 +24,15 @@ type backups struct {
 	log   *slog.Logger
 	write func(ctx context.Context, path string) (size int64, err error)
 	now   func() time.Time
+	alarm func(ctx context.Context, text string) // tells the operator; may be nil
 
 	mu sync.Mutex // one at a time
 }
 
 // backup is the result of mostro-backup.
 type backup struct {
-	Path  string `json:"path"`
-	Bytes int64  `json:"bytes"`
+	Path  string `json:"path" about:"of the new file"`
+	Bytes int64  `json:"bytes" about:"its size"`
 }
 
 // Our names: mostro-<unix time>.db. Only such files are ever deleted.
@@ -100,7 +101,7 @@ const backupRetry = 15 * time.Minute
 
 // Run makes a backup whenever the newest one is too old, until ctx ends. A restart makes none by itself.
 func (b *backups) Run(ctx context.Context) error {
-	for b.every > 0 {
+	for failed := false; b.every > 0; {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
@@ -108,8 +109,13 @@ func (b *backups) Run(ctx context.Context) error {
 		}
 		if made, err := b.Make(ctx, ""); err == nil {
 			b.log.Info("backup made", "path", made.Path, "bytes", made.Bytes)
+			failed = false
 		} else if ctx.Err() == nil {
 			b.log.Error("no backup could be made", "err", err)
+			if !failed && b.alarm != nil {
+				b.alarm(ctx, "no backup could be made: "+err.Error())
+			}
+			failed = true
 			select {
 			case <-ctx.Done():
 				return ctx.Err()

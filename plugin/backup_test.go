@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -140,4 +141,38 @@ func TestSimBackupAndCheck(t *testing.T) {
 			t.Errorf("backed up to %s", bad)
 		}
 	}
+}
+
+// The operator hears of backups that fail once, and again when they fail after one that did not.
+func TestBackupsThatFailRaiseTheAlarmOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newTestBackups(t, 24*time.Hour, 2)
+		write := b.write
+		var broken atomic.Bool
+		var rung atomic.Int64
+		b.alarm = func(context.Context, string) { rung.Add(1) }
+		b.write = func(ctx context.Context, path string) (int64, error) {
+			if broken.Load() {
+				return 0, errors.New("no space left on device")
+			}
+			return write(ctx, path)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		broken.Store(true)
+		go func() { done <- b.Run(ctx) }()
+		for _, c := range []struct {
+			broken bool
+			rung   int64
+		}{{true, 1}, {false, 1}, {true, 2}, {true, 2}} {
+			broken.Store(c.broken)
+			time.Sleep(36 * time.Hour)
+			synctest.Wait()
+			if n := rung.Load(); n != c.rung {
+				t.Errorf("broken %v: the alarm was raised %d times, want %d", c.broken, n, c.rung)
+			}
+		}
+		cancel()
+		<-done
+	})
 }

@@ -70,7 +70,7 @@ func (f *front) call(ctx context.Context, m clnio.Message) {
 		f.reply(ctx, m.ID, answer{Error: clnio.Errorf(codeOther, "%d mostro commands are at work already, try again in a moment", maxCalls)})
 		return
 	}
-	if err := f.lib.ask(id, m.Method, map[string]string{"args": string(text)}); err != nil {
+	if err := f.lib.ask(id, m.Method, map[string]string{"args": string(text), "caller": string(m.ID)}); err != nil {
 		f.end(id)
 		f.reply(ctx, m.ID, answer{Error: incident(f.log, m.Method, err)})
 	}

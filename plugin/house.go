@@ -45,6 +45,8 @@ type house struct {
 	since  time.Time
 
 	notices notices
+	clocks  clocks
+	renew   chan struct{} // has a value when the info event is to be published at once
 
 	lookups chan struct{} // a slot for each message that waits for the web
 	loops   *errgroup.Group
@@ -57,7 +59,7 @@ const lockWait = 5 * time.Second
 // startExchange is the starter of the real program. It opens everything and returns; relays and the hold plugin are
 // found by the loops.
 func startExchange(ctx context.Context, c Config, n *lightning.Node, s shell) (exchange, error) {
-	h := &house{config: c, node: n, shell: s, log: s.Log, since: time.Now(), lookups: make(chan struct{}, maxWebLookups)}
+	h := &house{config: c, node: n, shell: s, log: s.Log, since: time.Now(), lookups: make(chan struct{}, maxWebLookups), renew: make(chan struct{}, 1)}
 	if err := h.open(ctx); err != nil {
 		return nil, errors.Join(err, h.closeStore())
 	}
@@ -100,7 +102,7 @@ func (h *house) open(ctx context.Context) error {
 	h.payer = lightning.NewPayer(h.node, h.log, lightning.ParseVersion(h.self.Version), session, time.Now)
 	h.copies = &backups{
 		dir: filepath.Join(h.config.DataDir, "backups"), every: h.config.BackupEvery, keep: h.config.BackupKeep, log: h.log,
-		write: h.writeBackup, now: time.Now,
+		write: h.writeBackup, now: time.Now, alarm: h.alarm,
 	}
 	h.disk = &disk{
 		dir: h.config.DataDir, floor: int64(h.config.MinDiskMiB) * mib, log: h.log, free: freeSpace,
@@ -193,15 +195,29 @@ func (h *house) run(ctx context.Context) {
 	loop("rates", h.publishRates)
 	loop("timer", h.timer)
 	loop("publisher", h.publisher)
+	loop("news", h.news)
 	if h.page != nil {
 		loop("web client", h.page.Run)
 	}
+}
+
+// Exchange implements market.
+func (h *house) Exchange() *orders.Engine { return h.Engine }
+
+// Relays implements market.
+func (h *house) Relays() []nostrio.RelayStatus { return h.pool.Status() }
+
+// Height implements market.
+func (h *house) Height(ctx context.Context) (uint32, error) {
+	info, err := h.node.GetInfo(ctx)
+	return info.BlockHeight, err
 }
 
 func (h *house) ports() orders.Ports {
 	return orders.Ports{
 		Escrow: h.escrow, Payer: h.payer, Resolver: payoutResolver{h.dest}, Courier: h.courier(), Now: time.Now, NewSeed: newSeed,
 		Elapsed: func() time.Duration { return time.Since(h.since) },
+		Bell:    h.ring,
 	}
 }
 

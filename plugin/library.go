@@ -33,7 +33,7 @@ type library struct {
 }
 
 // newLibrary registers options and methods with glightning and starts it.
-func newLibrary(l *slog.Logger, methods []*method, run func(*method, string) answer, boot func(map[string]string, Config) error) (*library, error) {
+func newLibrary(l *slog.Logger, methods []*method, run runner, boot func(map[string]string, Config) error) (*library, error) {
 	tameLibrary(l)
 	lib := &library{log: l, ended: make(chan struct{})}
 	lib.plugin = glightning.NewPlugin(func(p *glightning.Plugin, _ map[string]glightning.Option, c *glightning.Config) {

@@ -13,12 +13,6 @@ var subscriptions = []string{
 	"shutdown",
 }
 
-// Topics of our own notifications, for other plugins.
-const (
-	topicOrder = "mostro_order"
-	topicAlert = "mostro_alert"
-)
-
 // hookInvoicePayment is the one hook that we have; the front answers it by itself, always with "continue". We have no
 // htlc_accepted hook on purpose: a plugin with that hook cannot be restarted while the node runs.
 const hookInvoicePayment = "invoice_payment"
@@ -61,7 +55,6 @@ func newManifest(methods []*method) (json.RawMessage, error) {
 	m := manifest{
 		Subscriptions: subscriptions,
 		Hooks:         []manifestHook{{hookInvoicePayment}},
-		Notifications: []manifestTopic{{topicOrder}, {topicAlert}},
 		Dynamic:       true,
 		NonNumericIDs: true,
 		CanCheck:      true,
@@ -72,6 +65,9 @@ func newManifest(methods []*method) (json.RawMessage, error) {
 			row.Default = &o.value
 		}
 		m.Options = append(m.Options, row)
+	}
+	for _, t := range topics {
+		m.Notifications = append(m.Notifications, manifestTopic{t.name})
 	}
 	for _, r := range methods {
 		m.Methods = append(m.Methods, manifestMethod{Name: r.name, Usage: usage(r.params), Description: r.about, Category: "mostro"})

@@ -104,7 +104,7 @@ var options = []option{
 	{"mostro-name", "", "name in the exchange's public profile", text(100, func(c *Config) *string { return &c.Name })},
 	{"mostro-about", "", "what the public profile says about the exchange", text(1000, func(c *Config) *string { return &c.About })},
 	{"mostro-picture", "", "address of the profile's picture", webAddress(func(c *Config) *string { return &c.Picture })},
-	{"mostro-admins", "", "keys beside the exchange's own that may name solvers and take disputes over Nostr, npub or hex, separated by commas", pubkeys(func(c *Config) *[]orders.PubKey { return &c.Admins })},
+	{"mostro-admins", "", "keys beside the exchange's own that may name solvers and take disputes over Nostr, and that hear there of disputes and alerts, npub or hex, separated by commas", pubkeys(func(c *Config) *[]orders.PubKey { return &c.Admins })},
 	{"mostro-website", "", "address of the exchange's website", webAddress(func(c *Config) *string { return &c.Website })},
 
 	{"mostro-fee", "0.006", "fee of a trade as a fraction of its amount: 0.006 is 0.6 %", fraction(100_000, func(c *Config) *orders.PPM { return &c.Fee })},

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -77,12 +78,21 @@ func (o *outlet) reply(ctx context.Context, m clnio.Message) {
 
 // notify queues a notification if there is room.
 func (o *outlet) notify(topic string, params any) {
-	raw, err := json.Marshal(params)
+	raw, err := plainJSON(params)
 	if err != nil {
 		o.log("error", "notification "+topic+" not sent: "+err.Error())
 		return
 	}
 	o.offer(clnio.Message{Method: topic, Params: raw})
+}
+
+// plainJSON leaves < > & as they are: lightningd compares the ids in progress notifications byte by byte.
+func plainJSON(v any) (json.RawMessage, error) {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	err := enc.Encode(v)
+	return bytes.TrimSpace(b.Bytes()), err
 }
 
 // log is a logSink.

@@ -25,8 +25,8 @@ func (h *house) openPage() error {
 
 // pageState is the part of mostro-info that tells of the web client. It is empty if it is not to be served.
 type pageState struct {
-	Web        string `json:"web,omitempty"` // address of the web client
-	WarningWeb string `json:"warning_web,omitempty"`
+	Web        string `json:"web,omitempty" about:"address of the web client"`
+	WarningWeb string `json:"warning_web,omitempty" about:"why it is not served"`
 }
 
 func (h *house) pageState() (s pageState) {

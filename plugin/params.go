@@ -17,6 +17,7 @@ type param struct {
 	name     string
 	optional bool
 	kind     paramKind
+	about    string // half a sentence for the manual
 }
 
 // paramKind judges one value and brings it into its canonical text.
@@ -31,8 +32,6 @@ type args map[string]string
 // Kinds of parameters. lightning-cli sends an all-digit argument as a number and anything else as a string, so each
 // kind takes both.
 var (
-	textParam = paramKind{"a string", func(token string, _ bool) (string, bool) { return token, true }}
-
 	countParam = paramKind{"an unsigned 64 bit integer", func(token string, _ bool) (string, bool) {
 		n, err := strconv.ParseUint(token, 10, 64)
 		return strconv.FormatUint(n, 10), err == nil

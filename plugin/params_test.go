@@ -18,7 +18,7 @@ func TestUsageLine(t *testing.T) {
 }
 
 func TestBoolAndTextParameters(t *testing.T) {
-	params := []param{{name: "note", kind: textParam}, {name: "force", optional: true, kind: boolParam}}
+	params := []param{{name: "note", kind: lineParam(100)}, {name: "force", optional: true, kind: boolParam}}
 	a, wrong := mend(json.RawMessage(`["007",true]`), params)
 	if wrong != nil || a.text("note", "") != "007" || a.text("force", "") != "true" {
 		t.Errorf("got %v, %v", a, wrong)
@@ -32,8 +32,8 @@ func TestBoolAndTextParameters(t *testing.T) {
 func TestMethodWithoutAUsableResultIsAnIncident(t *testing.T) {
 	log := slog.New(slog.DiscardHandler)
 	for name, result := range map[string]any{"nil": nil, "a channel": make(chan int)} {
-		m := &method{name: "x", call: func(context.Context, market, args) (any, error) { return result, nil }}
-		a := runMethod(t.Context(), log, &probe{}, m, "{}")
+		m := &method{name: "x", run: work{call: func(context.Context, market, request) (any, error) { return result, nil }}}
+		a := runMethod(t.Context(), log, &probe{}, m, request{}, "{}")
 		if a.Error == nil || a.Error.Code != clnio.CodeInternal {
 			t.Errorf("%s: got %s %v", name, a.Result, a.Error)
 		}
@@ -69,4 +69,21 @@ func FuzzMend(f *testing.F) {
 			t.Errorf("got %v", wrong)
 		}
 	})
+}
+
+func TestCallersAreNamedByTheirWay(t *testing.T) {
+	for id, want := range map[string]string{
+		`"cli:mostro-pause#7/cln:mostro-pause#12"`:                                 "cli ann",
+		`"x:commando#1/cln:commando#2/commando:mostro-pause#3/cln:mostro-pause#4"`: "commando ann",
+		`"cli:mostro-pause#7"`: "cli ann",
+		`7`:                    "rpc ann",
+		`null`:                 "rpc ann",
+		`""`:                   "rpc ann",
+		`"/"`:                  "rpc ann",
+		`"<b>:x/cln:y#1"`:      "rpc ann",
+	} {
+		if got := (request{id: json.RawMessage(id), args: args{"by": "ann"}}).caller(); got != want {
+			t.Errorf("%s: got %q, want %q", id, got, want)
+		}
+	}
 }

@@ -7,9 +7,12 @@ import (
 	"fmt"
 	"log"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync"
+	"time"
 
+	"github.com/mostro-cln/mostro/nostrio"
 	"github.com/mostro-cln/mostro/orders"
 	"github.com/mostro-cln/mostro/plugin/lightning"
 )
@@ -19,6 +22,8 @@ type probe struct {
 	ctx   context.Context
 	shell shell
 	c     Config
+	store *orders.Store
+	e     *orders.Engine
 
 	mu      sync.Mutex
 	heights []uint32
@@ -42,8 +47,28 @@ func startProbe(ctx context.Context, c Config, _ *lightning.Node, s shell) (exch
 	if c.Name == "panic" {
 		panic("a fault at start")
 	}
+	store, err := orders.Open(filepath.Join(c.DataDir, "probe.db"), [32]byte{1}, lockWait)
+	if err != nil {
+		return nil, err
+	}
+	e, err := orders.NewEngine(store, c.rules(), s.Log)
+	if err != nil {
+		return nil, err
+	}
 	s.Log.Info("probe is up", "name", c.Name)
-	return &probe{ctx: ctx, shell: s, c: c, hold: make(chan struct{})}, nil
+	return &probe{ctx: ctx, shell: s, c: c, store: store, e: e, hold: make(chan struct{})}, nil
+}
+
+func (p *probe) Exchange() *orders.Engine               { return p.e }
+func (p *probe) Height(context.Context) (uint32, error) { return 800, nil }
+func (p *probe) Renew()                                 {}
+
+func (p *probe) Relays() []nostrio.RelayStatus {
+	return []nostrio.RelayStatus{{URL: "wss://relay.example", Connected: true, Since: time.Unix(1000, 0), LastError: "a\nfault"}}
+}
+
+func (p *probe) Doctor(context.Context) (diagnosis, error) {
+	return diagnose(vitals{now: time.Unix(2_000_000_000, 0), c: &p.c, rules: p.e.Rules(), free: -1}), nil
 }
 
 func (p *probe) Overview(context.Context) (overview, error) {
@@ -125,5 +150,6 @@ func (p *probe) Hear(topic string, params json.RawMessage) {
 
 func (p *probe) Close(context.Context) error {
 	p.shell.Log.Info("probe is down")
-	return nil
+	p.e.Close()
+	return p.store.Close()
 }

@@ -49,9 +49,19 @@ func (h *house) publisher(ctx context.Context) error {
 		case <-info.C:
 			b.profile(ctx)
 			b.info(ctx)
+		case <-h.renew:
+			b.info(ctx)
 		case <-look.C:
 			b.relays(ctx)
 		}
+	}
+}
+
+// Renew implements market: the info event is published anew.
+func (h *house) Renew() {
+	select {
+	case h.renew <- struct{}{}:
+	default: // it is about to be
 	}
 }
 
@@ -97,11 +107,11 @@ func (b *board) info(ctx context.Context) {
 }
 
 func (h *house) infoEvent(node lightning.Info) nostrio.InfoEvent {
-	c := h.config
+	c, r := h.config, h.Rules()
 	return nostrio.InfoEvent{
-		Version: version, CommitHash: commit(), Name: c.Name, MinAmount: c.MinOrder, MaxAmount: c.MaxOrder,
+		Version: version, CommitHash: commit(), Name: c.Name, MinAmount: r.MinOrder, MaxAmount: r.MaxOrder,
 		PendingLife: c.OrderLife, WaitingLife: c.WaitingLife, FiatCodes: c.FiatCurrencies,
-		MaxOrdersResponse: c.OrdersPerResponse, Fee: c.Fee, FeePayer: c.FeePayer,
+		MaxOrdersResponse: c.OrdersPerResponse, Fee: r.FeeRate, FeePayer: r.FeePayer,
 		Work: c.PoW, FirstWork: c.PoWFirstContact, Way: orders.Direct,
 		HoldWindow: c.WaitingLife, HoldCLTV: int(c.HoldCLTV), InvoiceWindow: c.InvoiceWindow,
 		Node: nostrio.NodeInfo{

@@ -18,20 +18,20 @@ func (h *house) Reconcile(ctx context.Context, repair bool) (reconciled, error) 
 
 // reconciled is the result of mostro-reconcile.
 type reconciled struct {
-	Repair   bool       `json:"repair"`
-	Looked   int        `json:"looked_at"` // hold invoices
-	Findings []foundRow `json:"findings"`
+	Repair   bool       `json:"repair" about:"as asked for"`
+	Looked   int        `json:"looked_at" about:"hold invoices that were compared"`
+	Findings []foundRow `json:"findings" about:"what differs"`
 }
 
 type foundRow struct {
-	OrderID string `json:"order_id,omitempty"` // absent: the store knows nothing of it
-	Hash    string `json:"payment_hash"`       // of the hold
-	What    string `json:"what"`
-	Action  string `json:"action"`
-	Alarm   bool   `json:"alarm"`           // a person should look
-	Waits   bool   `json:"waits,omitempty"` // it may end by itself; nothing is done yet
-	Done    bool   `json:"done"`            // the action was carried out
-	Error   string `json:"error,omitempty"` // why it was not
+	OrderID string `json:"order_id,omitempty" about:"absent: the store knows nothing of it"`
+	Hash    string `json:"payment_hash" about:"of the hold invoice"`
+	What    string `json:"what" about:"the difference"`
+	Action  string `json:"action" about:"what is done about it"`
+	Alarm   bool   `json:"alarm" about:"a person should look"`
+	Waits   bool   `json:"waits,omitempty" about:"it may end by itself; nothing is done yet"`
+	Done    bool   `json:"done" about:"the action was carried out"`
+	Error   string `json:"error,omitempty" about:"why it was not"`
 }
 
 func newReconciled(all []lightning.Found, looked int, repair bool) reconciled {
@@ -49,10 +49,20 @@ func newReconciled(all []lightning.Found, looked int, repair bool) reconciled {
 	return r
 }
 
-func reconcileNow(ctx context.Context, m market, a args) (any, error) {
-	r, err := m.Reconcile(ctx, a.text("repair", "false") == "true")
+func reconcileNow(ctx context.Context, m market, r request) (reconciled, error) {
+	r.tell("asking the node about every trade under way")
+	found, err := m.Reconcile(ctx, r.yes("repair"))
 	if err != nil {
-		return nil, fmt.Errorf("reconcile: %w", err)
+		return found, fmt.Errorf("reconcile: %w", err)
 	}
-	return r, nil
+	if !found.Repair {
+		return found, nil
+	}
+	mended := 0
+	for _, f := range found.Findings {
+		if f.Done {
+			mended++
+		}
+	}
+	return found, r.record(ctx, m, "reconcile", fmt.Sprintf("%d of %d findings mended", mended, len(found.Findings)))
 }

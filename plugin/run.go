@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -54,6 +55,13 @@ func run(ctx context.Context, args []string, s streams, start starter) int {
 		switch args[0] {
 		case "--options-markdown":
 			return exitCode(s, writeOptionsMarkdown(s.out))
+		case "--admin-markdown":
+			return exitCode(s, writeAdminMarkdown(s.out))
+		case "--man":
+			if len(args) != 2 {
+				return exitCode(s, errors.New("--man wants a directory"))
+			}
+			return exitCode(s, writeManPages(args[1]))
 		case "--version":
 			_, err := fmt.Fprintln(s.out, version)
 			return exitCode(s, err)
@@ -71,6 +79,8 @@ const helpText = `mostro is a plugin of Core Lightning. Add to lightningd's conf
     plugin=/path/to/mostro
 
 mostro --options-markdown   print the table of options
+mostro --admin-markdown     print the manual of the commands, in Markdown
+mostro --man DIRECTORY      write their manual pages
 mostro --version            print the version`
 
 func exitCode(s streams, err error) int {
@@ -93,8 +103,8 @@ func runPlugin(ctx context.Context, s streams, start starter) error {
 	}
 	p := &plugin{ctx: ctx, start: start, shell: shell{Log: log, Notify: out.notify}}
 	f.hear = p.hear
-	f.lib, err = newLibrary(log, methods, func(m *method, text string) answer {
-		return runMethod(ctx, log, p.market(), m, text)
+	f.lib, err = newLibrary(log, methods, func(m *method, text, id string) answer {
+		return runMethod(ctx, log, p.market(), m, request{id: json.RawMessage(id), note: out.notify, now: time.Now()}, text)
 	}, p.boot)
 	if err != nil {
 		return err

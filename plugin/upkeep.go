@@ -5,45 +5,40 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"strings"
 
 	"github.com/mostro-cln/mostro/plugin/clnio"
 )
 
-const (
-	codeFileExists = 3007 // mostro-backup was given a path that is taken
-	codeNoRoom     = 3008 // the disk has no room for the backup
-)
-
-var pathParam = paramKind{"an absolute path", func(token string, isText bool) (string, bool) {
-	return token, isText && filepath.IsAbs(token) && !strings.ContainsRune(token, 0)
-}}
-
-func backupNow(ctx context.Context, m market, a args) (any, error) {
-	made, err := m.Backup(ctx, a.text("path", ""))
+func backupNow(ctx context.Context, m market, r request) (backup, error) {
+	path := r.text("path", "")
+	r.tell("copying the database")
+	made, err := m.Backup(ctx, path)
 	switch {
 	case errors.Is(err, os.ErrExist):
-		return nil, clnio.Errorf(codeFileExists, "%s exists: a backup replaces no file", clnio.CleanLine(a.text("path", "")))
+		return backup{}, clnio.Errorf(codeFileExists, "%s exists: a backup replaces no file", clnio.CleanLine(path))
 	case errors.Is(err, errNoRoom):
-		return nil, clnio.Errorf(codeNoRoom, "%s", clnio.CleanLine(err.Error()))
+		return backup{}, clnio.Errorf(codeNoRoom, "%s", clnio.CleanLine(err.Error()))
 	case err != nil:
-		return nil, fmt.Errorf("back up: %w", err)
+		return backup{}, fmt.Errorf("back up: %w", err)
 	}
-	return made, nil
+	return made, r.record(ctx, m, "backup", made.Path)
 }
 
 // storeCheck is the result of mostro-check.
 type storeCheck struct {
-	Sound    bool     `json:"sound"`
-	Problems []string `json:"problems"`
-	Orders   int      `json:"orders"`
-	Holds    int      `json:"holds"` // that have not ended
-	Owed     int      `json:"owed"`  // effects that still have to leave
-	Bytes    int64    `json:"file_bytes"`
+	Sound    bool     `json:"sound" about:"nothing is wrong with it"`
+	Problems []string `json:"problems" about:"in words, the first 100"`
+	Orders   int      `json:"orders" about:"all that were ever made"`
+	Holds    int      `json:"holds" about:"hold invoices that have not ended"`
+	Owed     int      `json:"owed" about:"messages, events and calls to the node that have not left"`
+	Bytes    int64    `json:"file_bytes" about:"size of the file"`
 }
 
-func checkStore(ctx context.Context, m market, _ args) (any, error) { return m.CheckStore(ctx) }
+func checkStore(ctx context.Context, m market, r request) (storeCheck, error) {
+	r.tell("looking at every page and record")
+	return m.CheckStore(ctx)
+}
 
 // Backup implements market.
 func (h *house) Backup(ctx context.Context, path string) (backup, error) {

@@ -24,6 +24,7 @@ func (h *house) openWeb() error {
 	}
 	h.dest = newResolver(h.node, safehttp.New(web), h.self, h.config.rules().MaxFinalCLTV, time.Now)
 	web.Total = 10 * time.Second
+	web.Date = h.clocks.note
 	asked := safehttp.New(web)
 	var sources []prices.Source
 	for _, s := range h.config.PriceSources {

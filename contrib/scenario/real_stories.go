@@ -34,6 +34,7 @@ func RealStories(r *Real) []Story {
 		{"no route to the buyer, who gives another invoice", r.buyerElsewhere},
 		{"the buyer's node is killed while he is being paid", r.buyerKilled},
 		{"the node is killed while it pays the buyer", r.nodeKilledPaying},
+		{"runes for a dashboard and a solver, over commando", r.runes},
 	}, Kills("lock", "release", "finish")...)
 }
 

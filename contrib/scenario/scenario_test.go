@@ -22,6 +22,10 @@ import (
 var built, builtForCrashes build
 
 func TestMain(m *testing.M) {
+	if IsListener() {
+		_ = Listener(os.Stdin, os.Stdout) // until the node has enough of it
+		return
+	}
 	code := m.Run()
 	for _, b := range []*build{&built, &builtForCrashes} {
 		if b.dir != "" {
@@ -162,7 +166,7 @@ func (w testWriter) Write(b []byte) (int, error) {
 
 func TestStoriesOnTheSimulatedNode(t *testing.T) {
 	w, sim := newWorld(t)
-	for _, s := range slices.Concat(Stories, Disputes) {
+	for _, s := range slices.Concat(Stories, Disputes, Operator) {
 		t.Run(s.Name, func(t *testing.T) {
 			w.Say = testWriter{t}
 			defer w.Leave()

@@ -80,7 +80,7 @@ func (r *Reconciler) Pass(ctx context.Context, repair bool) (all []Found, looked
 		return nil, 0, err
 	}
 	all = append(all, others...)
-	r.remember(all)
+	r.alarm(ctx, r.remember(all))
 	// Work that somebody owes and that is not late is no finding.
 	all = slices.DeleteFunc(all, func(f Found) bool { return f.Waits && f.Do == leave })
 	for i := range all {
@@ -209,9 +209,19 @@ func (r *Reconciler) ask(ctx context.Context, a orders.Affair) (all []Found) {
 	return all
 }
 
+// alarm tells the operator of what a person should look at.
+func (r *Reconciler) alarm(ctx context.Context, fresh []Found) {
+	for _, f := range fresh {
+		text := fmt.Sprintf("the store and the node differ about hold %s: %s. What is done: %s", f.Hash, f.What, f.Action)
+		if err := r.engine.Alert(ctx, f.Order, text, r.now().Unix(), r.seed()); err != nil && ctx.Err() == nil {
+			r.log.Error("owe an alert", "hash", f.Hash.String(), "err", err)
+		}
+	}
+}
+
 // remember notes since when each finding stands, forgets those that stand no more, and writes the new ones into the
-// log.
-func (r *Reconciler) remember(all []Found) {
+// log. It returns those of the new ones that a person should look at.
+func (r *Reconciler) remember(all []Found) (alarms []Found) {
 	now, still := r.now(), map[standing]*stood{}
 	for i := range all {
 		f := &all[i]
@@ -229,11 +239,13 @@ func (r *Reconciler) remember(all []Found) {
 		level := slog.LevelWarn
 		if f.Alarm {
 			level = slog.LevelError
+			alarms = append(alarms, *f)
 		}
 		r.log.Log(context.Background(), level, "the store and the node differ", "hash", f.Hash.String(), "order", f.Order.String(),
 			"what", f.What, "action", f.Action)
 	}
 	r.stood = still
+	return alarms
 }
 
 func (r *Reconciler) carryOut(ctx context.Context, f *Found) error {

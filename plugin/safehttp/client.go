@@ -30,6 +30,9 @@ type Config struct {
 
 	UserAgent string // "mostro" if empty
 
+	// Date hears what a server says of the time (RFC 9110, Date), if it does. It must not wait. Nil: nobody asks.
+	Date func(host string, at time.Time)
+
 	// For tests, for a demo on one machine, and for servers that the operator himself names: addresses that may be
 	// asked although they are not public, by literal address too, and plain http.
 	Allow     []netip.Prefix
@@ -139,6 +142,9 @@ func (c *Client) fetch(ctx context.Context, via *http.Client, t target, header [
 		return nil, err
 	}
 	defer resp.Body.Close()
+	if at, err := http.ParseTime(resp.Header.Get("Date")); err == nil && c.config.Date != nil {
+		c.config.Date(t.host, at)
+	}
 	switch {
 	case resp.StatusCode >= 300 && resp.StatusCode < 400:
 		return nil, ErrRedirect

@@ -30,6 +30,10 @@ import (
 )
 
 func main() {
+	if scenario.IsListener() { // lightningd runs a copy of us as another plugin
+		_ = scenario.Listener(os.Stdin, os.Stdout)
+		return
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
@@ -116,7 +120,7 @@ func (t *tour) all(ctx context.Context, rust string) (err error) {
 	t.prices = market.Option()
 
 	err = t.network(ctx, t.config("ours"), func(r *scenario.Real) []scenario.Story {
-		list := slices.Concat(scenario.Stories, scenario.Disputes, scenario.RealStories(r))
+		list := slices.Concat(scenario.Stories, scenario.Disputes, scenario.Operator, scenario.RealStories(r))
 		if t.kills {
 			list = append(list, scenario.Kills()...)
 		}
