@@ -240,17 +240,26 @@ type calls struct {
 	met map[uint64]time.Duration // when, by Ports.Elapsed
 }
 
-// since is when the call of that row was met first: now, if it was not before.
-func (c *calls) since(row uint64, now time.Duration) time.Duration {
+// begin notes that the call of that row is begun now, whatever was tried before.
+func (c *calls) begin(row uint64, now time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.met == nil {
 		c.met = map[uint64]time.Duration{}
 	}
-	if _, ok := c.met[row]; !ok {
-		c.met[row] = now
+	c.met[row] = now
+}
+
+// since is when the call of that row was met first: now, if it was not before.
+func (c *calls) since(row uint64, now time.Duration) time.Duration {
+	c.mu.Lock()
+	at, ok := c.met[row]
+	c.mu.Unlock()
+	if !ok {
+		c.begin(row, now)
+		return now
 	}
-	return c.met[row]
+	return at
 }
 
 func (c *calls) knows(row uint64) bool {
@@ -269,7 +278,7 @@ func (c *calls) forget(row uint64) {
 // send marks the attempt as begun, on disk, and only then asks the node to pay.
 func (d *dispatcher) send(ctx context.Context, r *Row, p *Pay) (bool, time.Duration, error) {
 	p.Began, p.Session = d.p.Now().Unix(), d.p.Payer.Session()
-	d.e.calls.since(r.Number, d.p.elapsed())
+	d.e.calls.begin(r.Number, d.p.elapsed())
 	if err := d.keep(ctx, r); err != nil && !planted.On("mark-forgotten") {
 		p.Began, p.Session = 0, ""
 		return false, 0, err

@@ -1,6 +1,7 @@
 package orders
 
 import (
+	"errors"
 	"testing"
 )
 
@@ -260,6 +261,37 @@ func TestPayoutLife(t *testing.T) {
 		w.pass(120)
 		w.pass(60)
 		w.want(id, Success)
+	})
+	t.Run("the wait for a lost answer counts from the call, not from a mark that could not be written", func(t *testing.T) {
+		w := newWorld(t)
+		tr := w.newTrade(Sell)
+		tr.script = []error{errLost, nil}
+		tr.to(FiatSent)
+		tr.seller.owes(tr.id, Release{})
+		w.carryOnly("settle-hold")
+		w.commit = func(func() error) error { return errors.New("no space left on device") }
+		var rows []*Row
+		must(t, w.e.read(func(x *tx) { rows = x.rows() }))
+		for _, r := range rows {
+			if _, ok := r.Effect.(*Pay); ok {
+				d := &dispatcher{e: w.e, p: w.ports()}
+				if gone, _, err := d.carryOut(t.Context(), r, false); gone || err == nil {
+					t.Fatal("the mark was written to a full disk", gone, err)
+				}
+			}
+		}
+		w.commit = nil
+		w.pass(3600)
+		if w.node.sends != 1 {
+			t.Fatalf("%d sends", w.node.sends)
+		}
+		w.pass(119)
+		if o := w.order(tr.id); !o.Payout.InFlight || w.node.sends != 1 {
+			t.Errorf("the payout is over after 119 s: %+v, %d sends", o.Payout, w.node.sends)
+		}
+		w.pass(2)
+		w.pass(60)
+		w.want(tr.id, Success)
 	})
 	t.Run("a start of the program begins the wait for a lost answer anew", func(t *testing.T) {
 		w, _, id := settled(t, lost)
