@@ -37,15 +37,22 @@ func (w *world) said(k *tradeKey, id orders.OrderID, action nostrio.Action) {
 	if action == nostrio.ActAdminSettle {
 		w.factOf(id).judged = true
 	}
-	if f := w.facts[id]; f != nil && action == nostrio.ActAddInvoice {
+}
+
+// another notes that the buyer may have named another place: then another invoice may be asked for.
+func (w *world) another(id orders.OrderID) {
+	if f := w.facts[id]; f != nil {
 		for _, b := range f.bills {
-			b.done = true // whoever gives another place may ask for another invoice
+			b.done = true
 		}
 	}
 }
 
 // input is one message that reaches the exchange.
 func (w *world) input(in orders.Input, text string) error {
+	if in.Act.On() == orders.OnAddInvoice {
+		w.another(in.Order)
+	}
 	out, err := w.house.engine.Do(w.ctx, in)
 	w.say("%s: %q repeat %v, %v", text, out.Reason, out.Repeat, err)
 	if w.house.dead() {
