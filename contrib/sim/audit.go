@@ -110,9 +110,7 @@ func (w *world) auditTold(o *orders.Order) {
 		}
 		w.wrong("letters-are-told", "order %s is %s, and %s has not heard any of %v", o.ID, o.Status, k.name(), actions)
 	}
-	if f := w.factOf(o.ID); !f.moved {
-		heard(&o.Maker, orders.SayNewOrder)
-	}
+	heard(&o.Maker, orders.SayNewOrder, orders.SayTradeKey) // the latter where he has moved to another key
 	switch o.Status {
 	case orders.Success:
 		heard(o.Party(orders.Buyer), orders.SayPurchaseCompleted)

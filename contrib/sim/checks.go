@@ -299,9 +299,6 @@ func (w *world) checkPromise(l *orders.Letter) {
 	if why := untrue(l, &o, &h); why != "" {
 		w.wrong("promise", "order %s is %s, hold %s; a letter says %s: %s", o.ID, o.Status, h.State, l.Action, why)
 	}
-	if l.Action == orders.SayTradeKey {
-		w.factOf(o.ID).moved = true
-	}
 }
 
 // untrue says what is wrong with a letter, empty if nothing is.

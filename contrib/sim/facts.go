@@ -12,7 +12,6 @@ import (
 type fact struct {
 	last          orders.Status
 	taken         bool // somebody has taken it at some time
-	moved         bool // its maker has changed the key
 	rogue         bool // the operator laid hands on its hold
 	judged        bool // somebody who may decide disputes has asked for the settle
 	seller, buyer orders.PubKey
