@@ -127,6 +127,9 @@ func (d *dispatcher) settleHold(ctx context.Context, r *Row, s *SettleHold) (boo
 	if err != nil {
 		return false, 0, err
 	}
+	if h.State != HoldSettling { // it was given up before it could be settled: frozen, and perhaps decided otherwise
+		return d.finish(ctx, r)
+	}
 	switch err = d.p.Escrow.Settle(ctx, h); {
 	case err == nil, planted.On("payout-before-settle"):
 		return d.report(ctx, r, HoldIsSettled{Hash: s.Hash})

@@ -155,3 +155,25 @@ func TestThePartiesOfAFrozenTrade(t *testing.T) {
 		t.Errorf("refunded %d msat", got)
 	}
 }
+
+// A release was on its way to the node when the hold seemed lost. What was decided afterwards counts: if the node has the
+// hold again, the old settle is not carried out.
+func TestASettleThatWasGivenUpIsNotCarriedOutLater(t *testing.T) {
+	w := newWorld(t)
+	tr := w.newTrade(Sell).to(Settling) // the node is down
+	hash := w.order(tr.id).Hold
+	w.do(Input{ID: w.seed().Derive("report"), At: w.now, Seed: w.seed(), Act: HoldIsCanceled{hash, "the hold plugin does not know it"}})
+	if s := w.order(tr.id).Status; s != Frozen {
+		t.Fatalf("the order is %s", s)
+	}
+	id := w.seed().Derive("rpc")
+	if out := w.do(Input{ID: id, At: w.now, Seed: w.seed(), Order: tr.id, Act: AdminCancel{}}); out.Reason != "" {
+		t.Fatal(out)
+	}
+	w.node.down = false
+	w.pump()
+	w.want(tr.id, CanceledByAdmin)
+	if s := w.node.holds[hash].state; s != HoldCanceled || w.booked(tr.id, Refunded) != 10_060_000 || w.booked(tr.id, Owed) != 0 {
+		t.Errorf("at the node the hold is %s; refunded %d, owed %d msat", s, w.booked(tr.id, Refunded), w.booked(tr.id, Owed))
+	}
+}

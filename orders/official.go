@@ -294,7 +294,7 @@ func (s *step) toSolver(a Action) *Letter {
 // toHolder owes a message to who has taken the dispute, as an answer to his last request.
 func (s *step) toHolder(a Action) {
 	d := s.o.Dispute
-	if d.Solver.IsZero() {
+	if d.Solver.IsZero() || s.holderGone() { // who is no solver any more hears nothing more
 		return
 	}
 	l := s.letter(Sender{Trade: d.Solver, Way: s.solverWay(s.facts.holder)}, a)

@@ -5,11 +5,12 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 )
 
 // Ended orders are kept for a time and then forgotten, with all that hangs on them: the store of an exchange that runs
 // for years stays as large as that time is long. What is money's business stays until it is over: an order whose hold is
-// not, for which a row is owed, or whose payout invoice could still be paid, is kept.
+// not, for which a row is owed, whose payout invoice could still be paid, or whose seller is owed money, is kept.
 
 const (
 	maxPruned  = 500  // orders in one transaction
@@ -103,7 +104,12 @@ func (t *tx) owedOrders() map[OrderID]bool {
 // forgettable: the order ended before that time, and nothing can come of it any more. An invoice that is paid a second
 // time looks as if we had paid it, so that its hash is remembered as long as anybody could give it to us again.
 func (t *tx) forgettable(o *Order, owed map[OrderID]bool, before, now int64) bool {
-	return o.Status.Final() && o.UpdatedAt < before && !owed[o.ID] && o.Payout.Expires < now && o.MakerPayout.Expires < now
+	return o.Status.Final() && o.UpdatedAt < before && !owed[o.ID] && o.Payout.Expires < now && o.MakerPayout.Expires < now && !t.owesBack(o.ID)
+}
+
+// owesBack: the books say that the seller has money to get back, which a person must see to.
+func (t *tx) owesBack(id OrderID) bool {
+	return slices.ContainsFunc(list[Entry](t, ledgerBucket, id[:]), func(e Entry) bool { return e.What == Owed })
 }
 
 // dropOrder deletes an order and everything that hangs on it. Its users stay if they have a reputation or other orders.

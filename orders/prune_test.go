@@ -93,6 +93,17 @@ func TestWhatMayStillMatterIsNotForgotten(t *testing.T) {
 			tr.release()
 			return tr
 		}, false},
+		{"a seller who has money to get back", func(w *world) *trade {
+			tr := w.newTrade(Sell).to(InDispute)
+			hash := w.order(tr.id).Hold
+			w.node.holds[hash].state = HoldSettled
+			w.report(HoldIsSettled{hash})
+			w.operator(tr.id, AdminCancel{})
+			if w.booked(tr.id, Owed) == 0 {
+				w.t.Fatal("nothing is owed to him")
+			}
+			return tr
+		}, false},
 		{"a hold that does not end", func(w *world) *trade {
 			tr := w.newTrade(Sell).to(WaitingPayment)
 			w.node.down = true

@@ -35,11 +35,14 @@ func (s Settings) over(base Rules) (Rules, error) {
 	if s.MaxOrder != nil {
 		r.MaxOrder = *s.MaxOrder
 	}
-	if err := r.Check(); err != nil {
-		base.Paused = r.Paused
-		return base, err
+	err := r.Check()
+	if err != nil { // the fee stands by itself
+		r.MinOrder, r.MaxOrder = base.MinOrder, base.MaxOrder
 	}
-	return r, nil
+	if r.Check() != nil {
+		r.FeeRate = base.FeeRate
+	}
+	return r, err
 }
 
 // Settings returns what the operator has changed, and the rules that hold without it.
@@ -49,6 +52,13 @@ func (e *Engine) Settings() (s Settings, base Rules) {
 	}
 	return s, e.base
 }
+
+// sameTerms reports whether fee and limits are those of the other settings.
+func (s Settings) sameTerms(o Settings) bool {
+	return sameValue(s.FeeRate, o.FeeRate) && sameValue(s.MinOrder, o.MinOrder) && sameValue(s.MaxOrder, o.MaxOrder)
+}
+
+func sameValue[T comparable](a, b *T) bool { return a == b || a != nil && b != nil && *a == *b }
 
 // BadSettings is the error of a change that cannot be: fee or limits that do not go together.
 type BadSettings struct{ Err error }
@@ -60,8 +70,10 @@ func (e *BadSettings) Error() string { return e.Err.Error() }
 func (e *Engine) Change(ctx context.Context, why Record, change func(*Settings)) (now Settings, err error) {
 	err = e.submit(ctx, "settings", func(t *tx) (after, error) {
 		s := t.settings()
+		before := s
 		change(&s)
-		if _, err := s.over(e.base); err != nil {
+		// What is as it was is not refused: a pause must always be possible.
+		if _, err := s.over(e.base); err != nil && !s.sameTerms(before) {
 			return after{}, &BadSettings{err}
 		}
 		t.put(metaBucket, settingsKey, s)

@@ -90,15 +90,23 @@ func TestSettingsThatCannotBeAreRefused(t *testing.T) {
 // The options of a later start may not go together with what was set before. The exchange starts all the same.
 func TestSettingsThatDoNotFitNewOptionsAreLeftOut(t *testing.T) {
 	w := newWorld(t)
-	least := Sats(50_000)
-	w.setting(func(s *Settings) { s.MinOrder, s.Pause = &least, &Pause{At: w.now} })
+	least, rate := Sats(50_000), PPM(7_000)
+	w.setting(func(s *Settings) { s.MinOrder, s.FeeRate, s.Pause = &least, &rate, &Pause{At: w.now} })
 	w.rules.MaxOrder = 20_000
 	w.restart()
 	if r := w.e.Rules(); r.MinOrder != w.rules.MinOrder || !r.Paused {
 		t.Errorf("got %+v", r)
 	}
+	if r := w.e.Rules(); r.FeeRate != rate {
+		t.Errorf("the fee, which fits, is %d", r.FeeRate)
+	}
 	if s, base := w.e.Settings(); s.MinOrder == nil || base.MaxOrder != 20_000 {
 		t.Errorf("got %+v over %+v", s, base)
+	}
+	w.setting(func(s *Settings) { s.Pause = nil }) // that can always be changed
+	w.setting(func(s *Settings) { s.Pause = &Pause{At: w.now} })
+	if r := w.e.Rules(); !r.Paused {
+		t.Errorf("got %+v", r)
 	}
 }
 

@@ -174,7 +174,9 @@ type decided struct {
 }
 
 func settleOrder(ctx context.Context, m market, r request) (decided, error) {
-	return decide(ctx, m, r, "give %s of order %s to the buyer", func(o *orders.Order) bool { return o.FreedBy == orders.FreedBySolver },
+	return decide(ctx, m, r, "give %s of order %s to the buyer", func(o *orders.Order) bool {
+		return o.FreedBy == orders.FreedBySolver && (o.Status == orders.Settling || o.Status == orders.SettledHoldInvoice || o.Status == orders.Success)
+	},
 		orders.AdminSettle{Operator: r.caller(), Note: r.text("note", "")})
 }
 

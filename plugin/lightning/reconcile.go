@@ -25,6 +25,7 @@ type Finding struct {
 	Action string // what is done about it, in words
 	Do     remedy
 	Act    orders.Act // of tellEngine
+	Once   int64      // of tellEngine: what tells it from an earlier one about the same hold; unix seconds, or 0
 	Alarm  bool       // a person should look
 	// After is how long the difference must have stood before it counts: others may be about to end it.
 	After time.Duration
@@ -115,7 +116,12 @@ func judgeSettling(a orders.Affair, s holdStatus) Finding {
 	case stateOpen, stateCreating:
 		return Finding{What: "nothing is held any more, though the seller released", Action: "cancel it, so that nothing can be paid to it; the trade is frozen", Do: cancelAgain, Alarm: true, After: overdue}
 	case stateUnknown:
-		return Finding{What: "the holder does not know a hold that is to be settled", Action: "none: nobody can say where the money is", Alarm: true}
+		// Tried for ever, it would keep the trade from everybody. Frozen, nothing is paid out either, and a person can end it.
+		return Finding{
+			What: "the holder does not know a hold that is to be settled", Action: "freeze the trade: nobody can say where the money is",
+			Do: tellEngine, Act: orders.HoldIsCanceled{Hash: a.Hold.Hash, Why: "the hold plugin does not know it"}, Once: a.Hold.UpdatedAt,
+			Alarm: true, After: overdue,
+		}
 	default:
 		return Finding{What: "the settle failed (" + s.State + ")", Action: "none: the outbox hears of it, the trade is frozen", Alarm: true, After: replayTime}
 	}
@@ -160,6 +166,9 @@ func judgeCanceled(a orders.Affair, s holdStatus) Finding {
 	case stateOpen, stateCreating:
 		return Finding{What: "it was canceled, and can be paid", Action: "cancel it again", Do: cancelAgain}
 	case stateAccepted:
+		if a.Order.Status == orders.Frozen && !a.Astray() {
+			return Finding{What: "it was taken for lost, and is held", Action: "none: the trade is frozen, and a person decides", Alarm: true}
+		}
 		return Finding{What: "it was canceled, and is held again", Action: "cancel it again", Do: cancelAgain, Alarm: true}
 	case stateSettling:
 		return Finding{What: "it was canceled, and is being settled", Action: "wait for its end", Alarm: true}

@@ -25,14 +25,14 @@ func TestJudgeHold(t *testing.T) {
 	none := &want{}
 	covered := map[orders.HoldState]map[string]bool{}
 	for _, c := range []struct {
-		name   string
-		ours   orders.HoldState
-		theirs []string
-		want   *want // none: there is nothing to find
-		unowed bool  // the row of the state is missing in the outbox
-		astray bool  // the order has moved on
-		proof  bool
-		held   orders.Msats // 0: all
+		name           string
+		ours           orders.HoldState
+		theirs         []string
+		want           *want // none: there is nothing to find
+		frozen, unowed bool  // the row of the state is missing in the outbox
+		astray         bool  // the order has moved on
+		proof          bool
+		held           orders.Msats // 0: all
 	}{
 		{name: "being created, whatever the holder has", ours: creating, theirs: holderStates, want: none},
 		{name: "to be created, and nobody does it", ours: creating, theirs: holderStates, unowed: true, want: &want{do: oweAgain}},
@@ -55,7 +55,7 @@ func TestJudgeHold(t *testing.T) {
 		{name: "released and settled without proof", ours: settling, theirs: []string{stateSettled}, want: &want{alarm: true, waits: true}},
 		{name: "released, and nothing is held", ours: settling, theirs: []string{stateOpen, stateCreating}, want: &want{do: cancelAgain, alarm: true, waits: true}},
 		{name: "released, and the money went away", ours: settling, theirs: []string{stateCanceling, stateCanceled, stateLost}, want: &want{alarm: true, waits: true}},
-		{name: "released and unknown to the holder", ours: settling, theirs: []string{stateUnknown}, want: &want{alarm: true}},
+		{name: "released and unknown to the holder", ours: settling, theirs: []string{stateUnknown}, want: &want{do: tellEngine, alarm: true, waits: true}},
 		{name: "released, and nobody settles it", ours: settling, theirs: []string{stateAccepted, stateSettling, stateSettled}, unowed: true, want: &want{do: oweAgain}},
 		{name: "released, and nobody finds out that it failed", ours: settling, unowed: true, want: &want{do: oweAgain, alarm: true},
 			theirs: []string{stateOpen, stateCreating, stateCanceling, stateCanceled, stateLost, stateUnknown}},
@@ -74,6 +74,7 @@ func TestJudgeHold(t *testing.T) {
 		{name: "canceled on both sides, or forgotten by the holder", ours: canceled, theirs: []string{stateCanceling, stateCanceled, stateLost, stateUnknown}, want: none},
 		{name: "canceled, and can be paid", ours: canceled, theirs: []string{stateOpen, stateCreating}, want: &want{do: cancelAgain}},
 		{name: "canceled, and held again", ours: canceled, theirs: []string{stateAccepted}, want: &want{do: cancelAgain, alarm: true}},
+		{name: "lost and frozen, and held all the same", ours: canceled, frozen: true, theirs: []string{stateAccepted}, want: &want{alarm: true}},
 		{name: "canceled, and being settled", ours: canceled, theirs: []string{stateSettling}, want: &want{alarm: true}},
 		{name: "canceled, and settled without proof", ours: canceled, theirs: []string{stateSettled}, want: &want{alarm: true}},
 		{name: "canceled, and settled", ours: canceled, theirs: []string{stateSettled}, proof: true, want: &want{do: tellEngine, alarm: true}},
@@ -91,6 +92,9 @@ func TestJudgeHold(t *testing.T) {
 			t.Run(c.name+": "+theirs, func(t *testing.T) {
 				h := orders.Hold{Hash: orders.Hash{1}, State: c.ours, Amount: held}
 				a := orders.Affair{Hold: h, Order: orders.Order{Hold: h.Hash, Status: orders.Active}, HoldOwed: !c.unowed}
+				if c.frozen {
+					a.Order.Status = orders.Frozen
+				}
 				if c.astray {
 					a.Order.Hold = orders.Hash{2}
 				}
@@ -105,7 +109,11 @@ func TestJudgeHold(t *testing.T) {
 				if f.Do != c.want.do || f.Alarm != c.want.alarm || (f.After > 0) != c.want.waits {
 					t.Errorf("%s: %s, alarm %v, after %v", f.What, f.Do, f.Alarm, f.After)
 				}
-				if f.Do == tellEngine && f.Act != orders.Act(orders.HoldIsSettled{Hash: h.Hash}) {
+				act := orders.Act(orders.HoldIsSettled{Hash: h.Hash})
+				if theirs == stateUnknown {
+					act = orders.HoldIsCanceled{Hash: h.Hash, Why: "the hold plugin does not know it"}
+				}
+				if f.Do == tellEngine && f.Act != act {
 					t.Errorf("the engine hears %#v", f.Act)
 				}
 			})

@@ -3,6 +3,7 @@ package lightning
 import (
 	"cmp"
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -261,7 +262,7 @@ func (r *Reconciler) carryOut(ctx context.Context, f *Found) error {
 		return err
 	case tellEngine:
 		_, err := r.engine.Do(ctx, orders.Input{
-			ID: orders.NodeID(f.Act.On(), f.Hash[:]), At: r.now().Unix(), Seed: r.seed(), Order: f.Order, Act: f.Act,
+			ID: orders.NodeID(f.Act.On(), f.Hash[:], once(f.Once)), At: r.now().Unix(), Seed: r.seed(), Order: f.Order, Act: f.Act,
 		})
 		return err
 	case cancelAgain:
@@ -274,6 +275,13 @@ func (r *Reconciler) carryOut(ctx context.Context, f *Found) error {
 		return r.escrow.Settle(ctx, h)
 	}
 	return nil
+}
+
+func once(at int64) []byte {
+	if at == 0 {
+		return nil
+	}
+	return binary.BigEndian.AppendUint64(nil, uint64(at))
 }
 
 // Run compares and repairs until ctx ends, first when the node's holds have been looked at once.
