@@ -19,6 +19,7 @@ func (w *world) pages() (n int64) {
 // A year of trades, cancels and refusals passes: the file stops growing when it has the time in it that it keeps, and so
 // does what the engine has in memory.
 func TestAYearDoesNotMakeTheFileGrowForEver(t *testing.T) {
+	aloneInRace(t)
 	if testing.Short() {
 		t.Skip("takes some seconds")
 	}

@@ -53,6 +53,7 @@ func TestAFileThatWasCutOffIsNamed(t *testing.T) {
 }
 
 func TestNoFlippedBitIsAPanic(t *testing.T) {
+	aloneInRace(t)
 	raw := wholeFile(t)
 	if err, check := tryDamaged(t, raw); err != nil || check != nil {
 		t.Fatal(err, check)

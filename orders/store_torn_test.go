@@ -86,6 +86,7 @@ func (s snapshot) blend(grown bool, some func() bool) []byte {
 // The power goes away in the middle of a commit: whatever part of its pages is on the disk, the file opens, is sound, and
 // has the state before the commit, or the one after it once its meta page is whole.
 func TestATornCommitIsTheOldStateOrTheNew(t *testing.T) {
+	aloneInRace(t)
 	rng := rand.New(rand.NewPCG(3, 4))
 	all := snapshots(t)
 	if len(all) < 20 {

@@ -11,6 +11,7 @@ import (
 // The walk goes through every status in every shape that it has, with every client's message by everybody who could
 // write it and every report of the node. Each try is one transaction that is looked at and rolled back.
 func TestEveryInputInEveryStatus(t *testing.T) {
+	aloneInRace(t)
 	hits := map[*row]int{}
 	for _, kind := range []Kind{Sell, Buy} {
 		for _, private := range []bool{false, true} {
