@@ -138,8 +138,9 @@ export class Person {
     await this.status('waiting-payment')
     const code = this.page.locator('code.invoice')
     const bolt11 = (await code.getAttribute('data-invoice'))!
+    const asked = Number((await this.page.locator('.pay .big').textContent())!.replace(/\D/g, '')) // gone once it is paid
     await this.world.pay(this.wallet, bolt11)
-    return Number((await this.page.locator('.pay .big').textContent())!.replace(/\D/g, ''))
+    return asked
   }
 
   /** Gives an invoice of what the page asks for. */
